@@ -1,0 +1,207 @@
+"""How fast `curate` is on one process: slices/s and masks/s for each store, and ratios measured in the same run.
+
+    python -m benchmarks.curate [--cases 4] [--shared ../shared/data]
+
+The volume is a made-up CT of 512 x 512 x 200 (int16, 97 labels, gzip); all three axes are cut and the aspect rule is
+off, since it would drop two of them. Printed: each store's median over the cases after the first (a warm process), the
+ratio to a script-style pipeline, the ratio to decoding and encoding alone, peak memory, and two processes against one.
+"""
+
+import argparse
+import dataclasses
+import multiprocessing
+import os
+import resource
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.phantom import LABELS, make_phantom
+from benchmarks.script import convert
+from curate.executor import ProcessExecutor, SerialExecutor
+from curate.pipeline import Report, Task, curate_case
+from curate.png import encode_bits, encode_image
+from curate.recipe.library import find_recipe
+from curate.recipe.load import load_recipe, parse_recipe
+from curate.run import Options, plan_run, task_bytes
+from curate.store import STORES
+
+RECIPE = """
+name: Phantom
+license: {name: CC0-1.0, redistributable: true, commercial: true}
+modality: CT
+anatomy: abdomen
+window: abdomen
+aspect: false
+cases: {image: "{case}/image.nii.gz", label: "{case}/label.nii.gz"}
+labels:
+"""
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", type=int, default=5, help="cases a store; the first warms up")
+    parser.add_argument("--shared", type=Path, default=Path("../shared/data"), help="real cases, where they are there")
+    parser.add_argument("--folder", type=Path, help="work here, on the disk to be measured [a temporary folder]")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+        folder = Path(name)
+        source = folder / "source"
+        image, label = make_phantom(source / "c0")
+        for number in range(1, options.cases):
+            (source / f"c{number}").mkdir()
+            for path in (image, label):
+                (source / f"c{number}" / path.name).hardlink_to(path)
+        recipe = parse_recipe(
+            RECIPE + "".join(f"  label_{n}: {n}\n" for n in range(1, LABELS + 1)), Path("phantom.yaml")
+        )
+        print(f"phantom CT 512 x 512 x 200, {LABELS} labels; {os.cpu_count()} cores")
+        script = _fresh(_time_script, image, label, folder)
+        bare = _fresh(_time_decode_encode, image, label)
+        for store in STORES:
+            tasks = plan_run(recipe, source, folder / store, Options(store=store, memory=8 << 30)).tasks
+            seconds, report, peak = _fresh(_time_store, tasks)
+            _print(store, seconds, report, peak, script[0], bare[0])
+            shutil.rmtree(folder / store, ignore_errors=True)
+        print(f"script-style pipeline   {script[0]:7.2f} s, {script[1]} slices, {script[2]} masks")
+        print(f"decode + encode alone   {bare[0]:7.2f} s")
+        tasks = plan_run(recipe, source, folder / "two", Options(store="shards", memory=16 << 30)).tasks
+        print(f"two processes / one     {_two_to_one(tasks, folder):7.2f}  (shards)")
+    for name, place in (
+        ("brats_deepmedic", "BRATS_deepmedic"),
+        ("totalsegmentator_sample", "TotalSegmentator"),
+    ):
+        if (options.shared / place).is_dir():
+            _real(name, options.shared / place)
+
+
+def _fresh(function, *arguments):
+    """Call in a new process, so that peak memory and warmth are its own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(function, arguments)
+
+
+def _time_script(image: Path, label: Path, folder: Path) -> tuple[float, int, int]:
+    start = time.perf_counter()
+    images, masks = convert(image, label, folder / "script", "Phantom", 40, 400)
+    seconds = time.perf_counter() - start
+    shutil.rmtree(folder / "script")
+    return seconds, images, masks
+
+
+def _time_decode_encode(image: Path, label: Path) -> tuple[float]:
+    """Time what no pipeline can leave out: inflating both files and encoding the slices and masks that are kept."""
+    from curate.readers import read
+
+    pixels, bits = _kept_pixels(image, label)
+    best = []
+    for _ in range(5):
+        start = time.perf_counter()
+        read(image)
+        read(label)
+        for one in pixels:
+            encode_image(one)
+        for packed, width in bits:
+            encode_bits(packed, width)
+        best.append(time.perf_counter() - start)
+    return (statistics.median(best),)
+
+
+def _kept_pixels(image: Path, label: Path):
+    """Return the slices and packed masks that a run keeps, through a store that only collects."""
+    import curate.pipeline as pipeline
+
+    pixels, bits = [], []
+
+    class Collect:
+        def image(self, name, picture):
+            pixels.append(picture.copy())
+            return pipeline_place
+
+        def mask(self, name, packed, width):
+            bits.append((packed.copy(), width))
+            return pipeline_place
+
+        def close(self):
+            pass
+
+        def abort(self):
+            pass
+
+    from curate.store import Place
+
+    pipeline_place = Place("", None)
+    recipe = parse_recipe(RECIPE + "".join(f"  label_{n}: {n}\n" for n in range(1, LABELS + 1)), Path("phantom.yaml"))
+    with tempfile.TemporaryDirectory() as out:
+        task = plan_run(recipe, image.parents[1], Path(out), Options(memory=8 << 30)).tasks[0]
+        original, pipeline.open_store = pipeline.open_store, lambda *_: Collect()
+        try:
+            curate_case(task)
+        finally:
+            pipeline.open_store = original
+    return pixels, bits
+
+
+def _time_store(tasks: tuple[Task, ...]) -> tuple[float, Report, float]:
+    """Return the median seconds of the cases after the first, a report, and the process's peak memory in MB."""
+    reports = list(SerialExecutor().map(curate_case, tasks, task_bytes))
+    seconds = statistics.median(report.seconds for report in reports[1:])
+    return seconds, reports[-1], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _two_to_one(tasks: tuple[Task, ...], folder: Path) -> float:
+    """Return how many times as fast two processes are as one, both warm, over twice the cases."""
+    rates = []
+    for workers in (1, 2):
+        many = [
+            dataclasses.replace(task, key=f"{task.key}_{n}", out=folder / f"w{workers}")
+            for task in tasks
+            for n in range(2)
+        ]
+        results = ProcessExecutor(workers, 16 << 30).map(curate_case, many, task_bytes)
+        for _ in range(workers):
+            next(results)  # starts the workers and warms them
+        start = time.perf_counter()
+        count = sum(1 for _ in results)
+        rates.append(count / (time.perf_counter() - start))
+        shutil.rmtree(folder / f"w{workers}")
+    return rates[1] / rates[0]
+
+
+def _print(name: str, seconds: float, report: Report, peak: float, script: float, bare: float) -> None:
+    print(
+        f"{name:8} {seconds:6.2f} s a case  {report.images / seconds:6.0f} slices/s  {report.masks / seconds:7.0f} masks/s  "
+        f"{script / seconds:5.1f} x the script  {bare / seconds:4.0%} of decode + encode  peak {peak:5.0f} MB"
+        f"  ({report.images} slices, {report.masks} masks)",
+        flush=True,
+    )
+
+
+def _real(recipe_name: str, source: Path) -> None:
+    """Print the stores' figures on a real source, all its cases three times over in one warm process."""
+    recipe = load_recipe(find_recipe(recipe_name))
+    for store in STORES:
+        with tempfile.TemporaryDirectory() as out:
+            tasks = plan_run(recipe, source, Path(out), Options(store=store, memory=8 << 30)).tasks
+            seconds, images, masks, peak = _fresh(_time_real, tasks)
+        print(
+            f"{recipe_name:24} {store:8} {seconds:6.2f} s  {images / seconds:6.0f} slices/s  {masks / seconds:7.0f} masks/s  "
+            f"peak {peak:5.0f} MB  ({len(tasks)} cases, {images} slices, {masks} masks)",
+            flush=True,
+        )
+
+
+def _time_real(tasks: tuple[Task, ...]) -> tuple[float, int, int, float]:
+    rounds = [list(SerialExecutor().map(curate_case, tasks, task_bytes)) for _ in range(3)]
+    seconds = min(sum(report.seconds for report in reports) for reports in rounds[1:])
+    last = rounds[-1]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return seconds, sum(r.images for r in last), sum(r.masks for r in last), peak
+
+
+if __name__ == "__main__":
+    sys.exit(main())

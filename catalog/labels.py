@@ -1,0 +1,45 @@
+"""labels.json: the id of each label, per data set; an id once given never changes."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from catalog.errors import CatalogError
+
+FILE = "labels.json"
+MAX_ID = 9999
+"""Ids have four digits in file names."""
+
+LabelMap = dict[str, dict[str, str]]
+"""{data set: {label: "0001"}}, the nesting of SA-Med2D-20M's SAMed2D_v1_class_mapping_id.json."""
+
+
+def read_labels(root: Path) -> LabelMap:
+    """Return the label map of the corpus at `root`, empty where it has none; CatalogError where it is broken."""
+    path = root / FILE
+    if not path.exists():
+        return {}
+    try:
+        labels: LabelMap = json.loads(path.read_text("utf-8"))
+        for ids in labels.values():
+            for number in ids.values():
+                int(number)
+    except (ValueError, AttributeError, TypeError) as error:
+        raise CatalogError(f"{path} is no label map: {error}; restore it, since file names rest on its ids") from error
+    return labels
+
+
+def with_labels(labels: LabelMap, dataset: str, names: Iterable[str]) -> LabelMap:
+    """Return a label map that has an id for each of `names`: known ones keep theirs, new ones follow in order.
+
+    Raises CatalogError past 9999 labels of one data set.
+    """
+    ids = dict(labels.get(dataset, {}))
+    following = max((int(number) for number in ids.values()), default=0) + 1
+    for name in names:
+        if name not in ids:
+            ids[name] = f"{following:04d}"
+            following += 1
+    if following - 1 > MAX_ID:
+        raise CatalogError(f"{dataset} would have {following - 1} labels; names have room for {MAX_ID}")
+    return {**labels, dataset: ids}

@@ -1,0 +1,113 @@
+"""The grammar of file names, as in the SA-Med2D-20M release.
+
+An image is `{token}--{dataset}--{case}--{axis}_{NNNN}` (2D sources: `--2d_none`), a mask its image's name and
+`--{class:04d}_{instance:03d}`. `--` never occurs inside a part. Tokens are those of the release
+(github.com/OpenGVLab/SAM-Med2D, the 34 that occur in its file names), and four it lacks.
+"""
+
+import re
+from dataclasses import dataclass
+
+from catalog.errors import CatalogError
+
+MODALITY_TOKENS: dict[str, str] = {
+    "CT": "ct_00",
+    "MR": "mr_00",
+    "PET": "pet_00",
+    "X-ray": "x_ray",
+    "Ultrasound": "ultrasound_00",
+    "Dermoscopy": "dermoscopy_00",
+    "Endoscopy": "endoscopy_00",
+    "Fundus": "fundus_photography",
+    "OCT": "oct_00",
+    "Mammography": "mammography_00",
+    "Microscopy": "microscopy_00",
+    "Histopathology": "histopathology_00",
+}
+"""Modality, as the catalog's column has it, to the token of an image without a sequence."""
+
+SEQUENCES: dict[str, tuple[str, ...]] = {
+    "CT": ("cbf", "cbv", "mtt", "tmax"),
+    "MR": (
+        "adc", "cbf", "cbv", "cmr", "dwi", "flair", "hbv", "lge", "mprage", "mtt", "pd", "rcbf", "rcbv",
+        "t1", "t1c", "t1ce", "t1gd", "t1w", "t2", "t2w", "tmax", "ttp",
+    ),
+}  # fmt: skip
+"""Sequences with a token of their own in the release; others fall back to the modality's `_00`."""
+
+ANATOMIES = ("head_and_neck", "thorax", "abdomen", "pelvis", "lesion", "other")
+"""SA-Med2D's groups of anatomy."""
+
+DATASET_PATTERN = r"[A-Za-z0-9_]+(?:-[A-Za-z0-9_]+)*"
+"""A data set's name: letters, digits, `_` and single `-`."""
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
+_PLANE = re.compile(r"(?P<axis>[xyz])_(?P<slice>\d{4,})|2d_none")
+_COMPONENT = re.compile(r"(?P<label>\d{4})_(?P<instance>\d{3,})")
+
+
+def modality_token(modality: str, sequence: str | None = None) -> str:
+    """Return the name's first part, such as `mr_flair`, `ct_00` or `x_ray`.
+
+    A sequence the release has no token for is written in the same way (`mr_swi`): exports to the release's own
+    grammar map it, the corpus keeps it apart.
+    """
+    token = MODALITY_TOKENS[modality]
+    if sequence is None:
+        return token
+    return f"{token.removesuffix('_00')}_{sequence}"
+
+
+def safe_part(text: str) -> str:
+    """Return `text` as a part of a name: letters, digits, `_`, `.` and single `-`; never empty, never hidden."""
+    part = re.sub(r"-{2,}", "-", _UNSAFE.sub("_", text)).strip("-.")
+    return part or "_"
+
+
+def image_name(token: str, dataset: str, case: str, axis: str | None = None, index: int | None = None) -> str:
+    """Return an image's name without suffix; `axis` and `index` are None for a 2D source."""
+    plane = "2d_none" if axis is None else f"{axis}_{index:04d}"
+    return f"{token}--{dataset}--{case}--{plane}"
+
+
+def mask_name(image: str, label_id: int, instance: int) -> str:
+    """Return a mask's name without suffix, from its image's name."""
+    return f"{image}--{label_id:04d}_{instance:03d}"
+
+
+@dataclass(frozen=True)
+class ParsedName:
+    """The parts of an image's or a mask's name; `label_id` and `instance` are None for an image."""
+
+    token: str
+    dataset: str
+    case: str
+    axis: str | None
+    slice: int | None
+    label_id: int | None
+    instance: int | None
+
+
+def parse_name(name: str) -> ParsedName:
+    """Take an image's or a mask's name (without suffix) apart.
+
+    Raises CatalogError where the name does not follow the grammar.
+    """
+    parts = name.split("--")
+    plane = _PLANE.fullmatch(parts[3]) if len(parts) in (4, 5) else None
+    component = _COMPONENT.fullmatch(parts[4]) if len(parts) == 5 else None
+    if plane is None or (len(parts) == 5 and component is None) or not all(parts):
+        raise CatalogError(
+            f"{name!r} is not a name of this corpus: expected TOKEN--DATASET--CASE--AXIS_NNNN or --2d_none, "
+            "for masks followed by --CLASS_INSTANCE"
+        )
+    axis, index = plane["axis"], plane["slice"]
+    return ParsedName(
+        token=parts[0],
+        dataset=parts[1],
+        case=parts[2],
+        axis=axis,
+        slice=int(index) if index is not None else None,
+        label_id=int(component["label"]) if component else None,
+        instance=int(component["instance"]) if component else None,
+    )

@@ -1,0 +1,126 @@
+"""The folders of a source, listed as few times as possible: network disks make every look-up dear."""
+
+import os
+import unicodedata
+from bisect import bisect_left
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from curate.errors import SourceError
+
+_KEPT = 256
+_LOOKS_BEFORE_LISTING = 4
+
+
+class Listing:
+    """What lies in one folder: name in NFC to name as written on disk; links count as what they lead to."""
+
+    def __init__(self, files: dict[str, str], folders: dict[str, str]) -> None:
+        self.files = files
+        self.folders = folders
+        self._sorted: dict[bool, list[str]] = {}
+
+    def starting(self, prefix: str, files: bool) -> list[str]:
+        """Return the names (in NFC) of the files, or of the folders, that begin with `prefix`."""
+        names = self._sorted.get(files)
+        if names is None:
+            names = self._sorted[files] = sorted(self.files if files else self.folders)
+        if not prefix:
+            return names
+        low = high = bisect_left(names, prefix)
+        while high < len(names) and names[high].startswith(prefix):
+            high += 1
+        return names[low:high]
+
+
+@dataclass
+class Folders:
+    """Look-ups below `root`; folders are given as `""` or as a relative path that ends with `/`.
+
+    `warnings` gathers the folders that could not be read.
+    """
+
+    root: Path
+    warnings: list[str] = field(default_factory=list)
+    _listings: OrderedDict[str, Listing] = field(default_factory=OrderedDict, repr=False)
+    _looks: dict[str, int] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.root.is_dir():
+            what = "is a file" if self.root.exists() else "does not exist"
+            raise SourceError(f"the source folder {self.root} {what}; give the folder of the data with --source")
+
+    def listing(self, folder: str) -> Listing:
+        """Return what lies in `folder`; empty where it is not, or (with a warning) closed."""
+        found = self._listings.get(folder)
+        if found is None:
+            found = self._listings[folder] = self._list(folder)
+            if len(self._listings) > _KEPT:
+                self._listings.popitem(last=False)
+        else:
+            self._listings.move_to_end(folder)
+        return found
+
+    def _list(self, folder: str) -> Listing:
+        listing = Listing({}, {})
+        try:
+            with os.scandir(self.root / folder) as entries:
+                for entry in entries:
+                    name = entry.name
+                    if name.startswith("._") or name == ".DS_Store":  # what macOS leaves in archives
+                        continue
+                    key = name if name.isascii() else unicodedata.normalize("NFC", name)
+                    if entry.is_dir():
+                        listing.folders[key] = name
+                    elif entry.is_file():
+                        listing.files[key] = name
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except OSError as error:
+            self.warnings.append(f"{self.root / folder} was skipped: {error.strerror}")
+        return listing
+
+    def file(self, folder: str, name: str) -> str | None:
+        """Return the name as written on disk of the file `name` (in NFC) of `folder`, or None."""
+        if self._worth_listing(folder, name):
+            return self.listing(folder).files.get(name)
+        return name if os.path.isfile(f"{self.root}/{folder}{name}") else None  # noqa: PTH113
+
+    def folder(self, folder: str, name: str) -> str | None:
+        """Return the name as written on disk of the sub-folder `name` (in NFC) of `folder`, or None."""
+        if self._worth_listing(folder, name):
+            return self.listing(folder).folders.get(name)
+        return name if os.path.isdir(f"{self.root}/{folder}{name}") else None  # noqa: PTH112
+
+    def path(self, path: str) -> str | None:
+        """Return the relative path as written on disk of the file at `path` (in NFC), or None."""
+        *above, name = path.split("/")
+        here = ""
+        if path.isascii():
+            here = "".join(f"{part}/" for part in above)
+        else:
+            for part in above:
+                real = self.folder(here, part)
+                if real is None:
+                    return None
+                here += f"{real}/"
+        found = self.file(here, name)
+        return None if found is None else here + found
+
+    def identity(self, folder: str) -> tuple[int, int] | None:
+        """Return device and inode of `folder`, by which a link that leads back up is known."""
+        try:
+            status = os.stat(self.root / folder)  # noqa: PTH116
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
+
+    def _worth_listing(self, folder: str, name: str) -> bool:
+        """Whether a listing is better than a look: known, often looked at, or a name of two spellings."""
+        if folder in self._listings or not name.isascii():
+            return True
+        if len(self._looks) > _KEPT:
+            self._looks.clear()
+        looks = self._looks[folder] = self._looks.get(folder, 0) + 1
+        return looks > _LOOKS_BEFORE_LISTING

@@ -1,0 +1,87 @@
+"""The recipes that ship with medcorpus, found by name."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from curate.errors import RecipeError
+from curate.recipe.faults import nearest
+from curate.recipe.load import load_recipe
+
+_CURATE = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class RecipeInfo:
+    """What a list of recipes shows; `recipe` is what to type, `labels` the number of different labels."""
+
+    recipe: str
+    path: Path
+    name: str
+    title: str | None
+    modalities: tuple[str, ...]
+    license: str
+    redistributable: bool | None
+    labels: int
+
+
+def recipes_folder() -> Path:
+    """Return the folder of the shipped recipes: inside the installed package, or beside it in a checkout."""
+    installed = _CURATE / "_recipes"
+    return installed if installed.is_dir() else _CURATE.parent / "recipes"
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """Return what to type to file: the bare name, with its folder where a name occurs twice."""
+    folder = recipes_folder()
+    paths = sorted(folder.rglob("*.yaml"), key=lambda path: (len(path.parts), path))
+    found: dict[str, Path] = {}
+    for path in paths:
+        bare = path.stem
+        found[bare if bare not in found else path.relative_to(folder).with_suffix("").as_posix()] = path
+    return found
+
+
+def find_recipe(text: str) -> Path:
+    """Return the file of a recipe given by path, or by the name of a shipped one (`kits23`, `samples/hc18`).
+
+    Raises RecipeError with the nearest names where there is none.
+    """
+    path = Path(text).expanduser()
+    if path.is_file():
+        return path
+    shipped = shipped_recipes()
+    known = {
+        **{p.relative_to(recipes_folder()).with_suffix("").as_posix(): p for p in shipped.values()},
+        **shipped,
+    }
+    if text in known:
+        return known[text]
+    if path.suffix in (".yaml", ".yml"):
+        hint = f"; the shipped recipe of that name is called {path.stem!r}" if path.stem in known else ""
+        raise RecipeError(f"there is no file {text}{hint or nearest(path.stem, known)}")
+    raise RecipeError(
+        f"{text!r} is neither a file nor a shipped recipe{nearest(text, known)}; `curate recipes` lists them"
+    )
+
+
+def list_recipes() -> list[RecipeInfo]:
+    """Return all shipped recipes by name.
+
+    Raises RecipeError where one of them is wrong.
+    """
+    infos = []
+    for text, path in sorted(shipped_recipes().items()):
+        recipe = load_recipe(path)
+        infos.append(
+            RecipeInfo(
+                recipe=text,
+                path=path,
+                name=recipe.name,
+                title=recipe.title,
+                modalities=tuple(dict.fromkeys(c.modality for g in recipe.groups for c in g.channels)),
+                license=recipe.license.name,
+                redistributable=recipe.license.redistributable,
+                labels=len({label.name for group in recipe.groups for label in group.labels}),
+            )
+        )
+    return infos

@@ -1,0 +1,310 @@
+"""The recipe as written: which keys there are, of which type, and what an editor shows for each.
+
+Only what one key can tell is checked here; what several keys tell together is checked in
+`curate.recipe.resolve`. Keys of `Defaults` may stand at the top or inside a group of `cases`, where they win;
+null is the same as the default.
+"""
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
+
+from catalog.names import ANATOMIES, DATASET_PATTERN, MODALITY_TOKENS
+from curate.window import PRESETS
+
+NAME_PATTERN = rf"^(?:{DATASET_PATTERN})$"
+SEQUENCE_PATTERN = r"^[a-z0-9]+$"
+URL_PATTERN = r"^https?://\S+$"
+LABEL_PATTERN = r"^[A-Za-z0-9_.+-]+$"
+CHANNEL_PATTERN = r"^(?:0|[1-9][0-9]{0,3})$"
+
+ENCODINGS = {
+    "ids": "one file, each label one or more integer ids",
+    "files": "one file a label, its name holding {label}",
+    "instances": "one file, every id one object of the one label",
+    "instance_files": "one file an object of the one label, its name holding {instance} or *",
+    "threshold": "one file, the one label where the value is >= threshold (JPEG or interpolated masks)",
+    "grey": "one file, each label one or more grey levels",
+    "rgb": "one file, each label one or more colours",
+    "inverted": "one file, the one label where the value is < threshold",
+    "outline": "one file with closed outlines of the one label, which are filled",
+}
+"""Encoding of a label to what it means."""
+
+Axis = Literal["x", "y", "z"]
+AXES: tuple[Axis, ...] = ("x", "y", "z")
+if TYPE_CHECKING:
+    Modality = str
+    Anatomy = str
+    Encoding = str
+    WindowName = str
+else:
+    Modality = Literal[tuple(MODALITY_TOKENS)]
+    Anatomy = Literal[ANATOMIES]
+    Encoding = Literal[tuple(ENCODINGS)]
+    WindowName = Literal[(*PRESETS, "percentile", "minmax", "none")]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+def _one_or_list(value: Any) -> str:
+    return "<list>" if isinstance(value, list) else "<one>"
+
+
+def _one_or_mapping(value: Any) -> str:
+    return "<mapping>" if isinstance(value, dict) else "<one>"
+
+
+def _window_shape(value: Any) -> str:
+    if not isinstance(value, dict):
+        return "<name>"
+    return next((f"<{key}>" for key in ("percentile", "minmax") if key in value), "<level>")
+
+
+class Mapping(BaseModel):
+    """A mapping of a recipe: no unknown keys, no conversions (the text "1" is no number)."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class License(Mapping):
+    """Under which terms the source may be used."""
+
+    name: str = Field(description="SPDX id, such as CC-BY-4.0, or the source's own words.", min_length=1)
+    redistributable: bool | None = Field(None, description="May copies be passed on? null: unknown.")
+    commercial: bool | None = Field(None, description="May it be used commercially? null: unknown.")
+
+
+class LevelWidth(Mapping):
+    """A window by its centre and its width, in HU or stored units."""
+
+    level: Number = Field(description="The window's centre.")
+    width: Number = Field(description="The window's width.", gt=0)
+
+
+class Percentile(Mapping):
+    """A window between two percentiles of the non-zero pixels of the volume."""
+
+    percentile: list[Annotated[Number, Field(ge=0, le=100)]] = Field(
+        description="Low and high, in percent.", min_length=2, max_length=2
+    )
+
+
+class MinMax(Mapping):
+    """A window between the extremes."""
+
+    minmax: Literal["volume", "slice"] = Field(description="Of what the extremes are taken.")
+
+
+Window = Annotated[
+    Annotated[WindowName, Tag("<name>")]
+    | Annotated[LevelWidth, Tag("<level>")]
+    | Annotated[Percentile, Tag("<percentile>")]
+    | Annotated[MinMax, Tag("<minmax>")],
+    Discriminator(_window_shape),
+]
+
+
+class PatientTable(Mapping):
+    """A CSV file that tells each case's patient."""
+
+    csv: str = Field(description="Path relative to the source folder.", min_length=1)
+    case: str = Field(description="The column with the case id.", min_length=1)
+    patient: str = Field(description="The column with the patient id.", min_length=1)
+
+
+class Channel(Mapping):
+    """One channel of a 4D or multi-channel image: an image of its own."""
+
+    sequence: Annotated[str, Field(pattern=SEQUENCE_PATTERN)] | None = Field(
+        None, description="Such as flair or t1c; part of the image's name."
+    )
+    modality: Modality | None = Field(None, description="Where it is not the group's.")
+    window: Window | None = Field(None, description="Where it is not the group's.")
+
+
+_VALUE = {
+    "anyOf": [
+        {"type": "integer"},
+        {"type": "string"},
+        {"type": "array", "minItems": 1, "items": {"type": ["integer", "string", "array"]}},
+    ]
+}
+_LABELS_SCHEMA = {
+    "oneOf": [
+        {
+            "type": "array",
+            "items": {"type": "string", "pattern": LABEL_PATTERN},
+            "minItems": 1,
+            "uniqueItems": True,
+        },
+        {
+            "type": "object",
+            "minProperties": 1,
+            "propertyNames": {"pattern": LABEL_PATTERN},
+            "additionalProperties": {
+                "anyOf": [
+                    *_VALUE["anyOf"],
+                    {
+                        "type": "object",
+                        "properties": {
+                            "value": {**_VALUE, "description": "Id, grey level, colour or word, or a list."},
+                            "anatomy": {
+                                "enum": list(ANATOMIES),
+                                "description": "Where not the recipe's first.",
+                            },
+                        },
+                        "additionalProperties": False,
+                    },
+                ]
+            },
+        },
+    ]
+}
+_IGNORE_SCHEMA = {"type": "array", "items": {"type": ["integer", "string", "array"]}}
+
+
+class Defaults(Mapping):
+    """Keys that may stand at the top of a recipe, or inside a group of cases, where they win."""
+
+    modality: Modality | None = Field(None, description="What kind of image it is. Required.")
+    sequence: Annotated[str, Field(pattern=SEQUENCE_PATTERN)] | None = Field(
+        None, description="The sequence, such as flair or t1c; part of the image's name."
+    )
+    anatomy: (
+        Annotated[
+            Annotated[Anatomy, Tag("<one>")] | Annotated[list[Anatomy], Field(min_length=1), Tag("<list>")],
+            Discriminator(_one_or_list),
+        ]
+        | None
+    ) = Field(None, description="Anatomical group or groups; the first is that of the labels. Required.")
+    patient: (
+        Annotated[
+            Annotated[str, Field(min_length=1), Tag("<one>")] | Annotated[PatientTable, Tag("<mapping>")],
+            Discriminator(_one_or_mapping),
+        ]
+        | None
+    ) = Field(
+        None,
+        description="How the patient id is made from the fields, such as {site}_{patient}, or a CSV file. "
+        " Default: the field {patient}, else the case id.",
+    )
+    labels: Annotated[Any, WithJsonSchema(_LABELS_SCHEMA)] = Field(
+        None,
+        description="Names to values, in the order of the class ids. A value is an id, a level, a colour, "
+        "a word of the file name, or a list of such (a region). Required where a group has a label.",
+    )
+    encoding: Encoding | None = Field(
+        "ids",
+        description="How the label file says what is where. " + "; ".join(f"{k}: {v}" for k, v in ENCODINGS.items()),
+    )
+    threshold: Number | None = Field(
+        None,
+        description="Foreground is >= threshold (inverted: <). Default 128 for threshold, inverted and "
+        "outline, any non-zero value for files and instance_files.",
+    )
+    tolerance: Annotated[int, Field(ge=0, le=127)] | None = Field(
+        0, description="grey and rgb: greatest distance a channel may have from a level (JPEG)."
+    )
+    ignore: Annotated[list[Any], WithJsonSchema(_IGNORE_SCHEMA)] | None = Field(
+        None,
+        description="Ids, levels or colours that are neither a label nor unknown. 0 and black always are.",
+    )
+    window: Window | None = Field(
+        None,
+        description="How intensities become 8 bits: a CT preset, a level and a width, percentile, minmax, or "
+        "none. Required for CT.",
+    )
+    channels: dict[Annotated[str, Field(pattern=CHANNEL_PATTERN)], Channel] | None = Field(
+        None,
+        description="Channels of a 4D or multi-channel image by index from 0; one output image each.",
+        min_length=1,
+    )
+    axes: Annotated[list[Axis], Field(min_length=1)] | None = Field(
+        list(AXES), description="Volumes: sagittal (x), coronal (y), axial (z) slices."
+    )
+    stack: Literal["volume", "frames"] | None = Field(
+        "volume", description="Pages of a file are slices of a volume, or frames, each a 2D image."
+    )
+    orient: Literal["radiological", "native"] | None = Field(
+        "radiological", description="Turn slices as a radiologist expects them, or keep the stored order."
+    )
+    isotropic: bool | None = Field(False, description="Resize slices to square pixels.")
+    geometry: Literal["header", "index"] | None = Field(
+        "header", description="index: the label's header is known to be wrong, voxels correspond by index."
+    )
+    aspect: bool | None = Field(
+        None, description="Drop slices whose short edge is under half the long one. Default: of volumes only."
+    )
+    min_area: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
+        100, description="Smallest mask, in pixels of a slice of 256 x 256."
+    )
+    union: bool | None = Field(False, description="Also union_<a>_<b> masks of labels that touch.")
+    subsample: Annotated[int, Field(ge=1)] | None = Field(1, description="Keep every n-th case, in name order.")
+    spacing: (
+        Annotated[list[Annotated[float, Field(gt=0, allow_inf_nan=False)]], Field(min_length=2, max_length=3)] | None
+    ) = Field(None, description="[row, col] or [slice, row, col] in mm, for formats that have none.")
+
+
+class Group(Defaults):
+    """Cases that lie alike: one pattern for the images and one for the labels."""
+
+    model_config = ConfigDict(json_schema_extra={"required": ["image"]})
+
+    image: str | None = Field(
+        None,
+        description="Pattern of the images relative to the source folder: {word} or {word:REGEX} is a field, "
+        "* matches inside a name, ** any folders.",
+    )
+    label: str | None = Field(
+        None,
+        description="Pattern of the labels, filled with the image's fields; may hold {label} (files), "
+        "{instance} (instance_files) and *. Without it only images are kept.",
+    )
+    case: str | None = Field(
+        None,
+        description="How the case id is made from the fields: {site}_{case}. Default: {case}, else all.",
+    )
+
+
+class Expect(Mapping):
+    """What a whole source holds; another number is a warning."""
+
+    cases: Annotated[int, Field(ge=0)] | None = Field(None, description="Number of case ids.")
+    images: Annotated[int, Field(ge=0)] | None = Field(None, description="Number of image files.")
+
+
+class Recipe(Defaults):
+    """A source of images and segmentations, and how to read it."""
+
+    model_config = ConfigDict(title="medcorpus recipe", json_schema_extra={"required": ["name", "license", "cases"]})
+
+    name: Annotated[str, Field(pattern=NAME_PATTERN)] | None = Field(
+        None, description="The data set's name in the corpus: letters, digits, _ and single -; unique."
+    )
+    title: str | None = Field(None, description="For readers.")
+    homepage: Annotated[str, Field(pattern=URL_PATTERN)] | None = Field(None, description="For readers.")
+    notes: str | None = Field(None, description="What a reader must know of the source, and where it was seen.")
+    license: License | None = Field(None, description="The source's terms.")
+    source: str | None = Field(
+        None,
+        description="Where the data lie: package:NAME/sub/folder inside an installed Python package, or an "
+        "absolute folder. --source wins.",
+    )
+    cases: (
+        Annotated[
+            Annotated[Group, Tag("<one>")] | Annotated[list[Group], Field(min_length=1), Tag("<list>")],
+            Discriminator(_one_or_list),
+        ]
+        | None
+    ) = Field(None, description="One group of cases, or several.")
+    exclude: dict[str, Annotated[str, Field(min_length=1)]] | None = Field(
+        None, description="Known bad cases: case id to the reason."
+    )
+    expect: Expect | None = Field(None, description="What a whole source holds; another number is a warning.")
+
+    @property
+    def groups(self) -> list[Group]:
+        """The groups, of which a recipe may write a single one without the list."""
+        if self.cases is None:
+            return []
+        return self.cases if isinstance(self.cases, list) else [self.cases]

@@ -1,0 +1,53 @@
+import pytest
+import torch
+
+from train.models.presets import SwinSpec
+from train.models.swin import Stage, SwinBlock, blocked_pairs
+
+
+@pytest.mark.parametrize("shift", [0, 3])
+@torch.no_grad()
+def test_a_block_equals_timms(shift, timm, look_trained):
+    # At 28 pixels nothing is padded; timm shifts before it pads, the published teacher after.
+    from timm.models.swin_transformer import SwinTransformerBlock
+
+    theirs = SwinTransformerBlock(32, (28, 28), num_heads=4, window_size=7, shift_size=shift)
+    look_trained(theirs)
+    ours = SwinBlock(32, 4, 7, shift, 0).eval()
+    state = {key: value for key, value in theirs.state_dict().items() if key != "attn_mask"}
+    state["attn.relative_position_index"] = theirs.attn.relative_position_index
+    ours.load_state_dict(state, strict=True)
+    x = torch.randn(2, 28, 28, 32)
+    torch.testing.assert_close(ours(x, blocked_pairs(28, 7, 3)), theirs(x), rtol=1e-5, atol=1e-5)
+
+
+def test_only_neighbours_in_the_image_attend():
+    side, window, shift = 10, 7, 3
+    padded = 14
+    row = (torch.arange(padded) + shift) % padded  # where a shifted row came from
+    blocked = blocked_pairs(side, window, shift)
+    assert blocked.shape == (4, 1, 49, 49)
+    wrapped = row < shift
+    for index in range(4):
+        y = torch.arange(7) + 7 * (index // 2)
+        x = torch.arange(7) + 7 * (index % 2)
+        part = (wrapped[y][:, None] * 2 + wrapped[x][None]).flatten()
+        expected = torch.where(part[:, None] == part[None], 0.0, -100.0)
+        assert torch.equal(blocked[index, 0], expected)
+
+
+def test_the_second_block_of_a_stage_is_shifted():
+    stage = Stage(SwinSpec(widths=(8, 8, 8, 8), heads=(2, 2, 2, 2)), 0, 14, [0.0] * 4, merge=False)
+    assert [block.shift for block in stage.blocks] == [0, 3, 0, 3]
+
+
+@torch.no_grad()
+def test_merging_takes_the_four_corners():
+    stage = Stage(SwinSpec(widths=(8, 8, 8, 8), heads=(2, 2, 2, 2)), 0, 14, [], merge=True)
+    merge = stage.downsample
+    seen = []
+    merge.norm.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+    x = torch.randn(1, 4, 6, 8)
+    assert merge(x).shape == (1, 2, 3, 16)
+    # timm and the authors agree on the order: down first, then right.
+    assert torch.equal(seen[0][0, 1, 2], torch.cat([x[0, 2, 4], x[0, 3, 4], x[0, 2, 5], x[0, 3, 5]]))

@@ -1,0 +1,1 @@
+"""Corpus to light segmenter: models, training, scores."""
