@@ -174,8 +174,8 @@ def _two_to_one(tasks: tuple[Task, ...], folder: Path) -> float:
 
 def _print(name: str, seconds: float, report: Report, peak: float, script: float, bare: float) -> None:
     print(
-        f"{name:8} {seconds:6.2f} s a case  {report.images / seconds:6.0f} slices/s  {report.masks / seconds:7.0f} masks/s  "
-        f"{script / seconds:5.1f} x the script  {bare / seconds:4.0%} of decode + encode  peak {peak:5.0f} MB"
+        f"{name:8} {seconds:6.2f} s a case  {report.images / seconds:6.0f} slices/s  "
+        f"{report.masks / seconds:7.0f} masks/s  {script / seconds:5.1f} x the script  {bare / seconds:4.0%} of decode + encode  peak {peak:5.0f} MB"
         f"  ({report.images} slices, {report.masks} masks)",
         flush=True,
     )
@@ -189,8 +189,8 @@ def _real(recipe_name: str, source: Path) -> None:
             tasks = plan_run(recipe, source, Path(out), Options(store=store, memory=8 << 30)).tasks
             seconds, images, masks, peak = _fresh(_time_real, tasks)
         print(
-            f"{recipe_name:24} {store:8} {seconds:6.2f} s  {images / seconds:6.0f} slices/s  {masks / seconds:7.0f} masks/s  "
-            f"peak {peak:5.0f} MB  ({len(tasks)} cases, {images} slices, {masks} masks)",
+            f"{recipe_name:24} {store:8} {seconds:6.2f} s  {images / seconds:6.0f} slices/s  "
+            f"{masks / seconds:7.0f} masks/s  peak {peak:5.0f} MB  ({len(tasks)} cases, {images} slices, {masks} masks)",
             flush=True,
         )
 

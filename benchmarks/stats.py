@@ -24,7 +24,8 @@ import pyarrow.parquet as pq
 
 from catalog.names import modality_token
 from catalog.read import Corpus
-from catalog.schema import CATALOG_SCHEMA, DROPS_SCHEMA, Reason
+from catalog.reasons import Reason
+from catalog.schema import CATALOG_SCHEMA, DROPS_SCHEMA
 from catalog.statistics import Statistics, corpus_statistics
 
 BLOCK = 500_000

@@ -46,7 +46,7 @@ def numbered(key: Codes) -> Codes:
 def packed(columns: list[tuple[Codes, int]]) -> Codes:
     """Return one number a row, equal where all columns are equal.
 
-    Each column comes with the end that its numbers, counted from 0, stay below.
+    Each column comes with the end that its numbers, counted from 0, stay below; an end is at most 2**31.
     """
     key, size = columns[0]
     for column, end in columns[1:]:

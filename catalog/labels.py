@@ -1,6 +1,7 @@
 """labels.json: the id of each label, per data set; an id once given never changes."""
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,9 +22,12 @@ def read_labels(root: Path) -> LabelMap:
         return {}
     try:
         labels: LabelMap = json.loads(path.read_text("utf-8"))
-        for ids in labels.values():
-            for number in ids.values():
-                int(number)
+        for dataset, ids in labels.items():
+            odd = [number for number in ids.values() if not re.fullmatch("[0-9]{4}", number)]
+            if odd:
+                raise ValueError(f"{odd[0]!r} of {dataset} has not four digits")
+            if len(set(ids.values())) < len(ids):
+                raise ValueError(f"two labels of {dataset} have one id")
     except (ValueError, AttributeError, TypeError) as error:
         raise CatalogError(f"{path} is no label map: {error}; restore it, since file names rest on its ids") from error
     return labels

@@ -42,8 +42,8 @@ DATASET_PATTERN = r"[A-Za-z0-9_]+(?:-[A-Za-z0-9_]+)*"
 """A data set's name: letters, digits, `_` and single `-`."""
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
-_PLANE = re.compile(r"(?P<axis>[xyz])_(?P<slice>\d{4,})|2d_none")
-_COMPONENT = re.compile(r"(?P<label>\d{4})_(?P<instance>\d{3,})")
+_PLANE = re.compile(r"(?P<axis>[xyz])_(?P<slice>[0-9]{4,})|2d_none")
+_COMPONENT = re.compile(r"(?P<label>[0-9]{4})_(?P<instance>[0-9]{3,})")
 
 
 def modality_token(modality: str, sequence: str | None = None) -> str:

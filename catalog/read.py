@@ -121,7 +121,7 @@ def check_columns(columns: Sequence[str]) -> None:
     for column in columns:
         if column not in CATALOG_SCHEMA.names:
             near = difflib.get_close_matches(column, CATALOG_SCHEMA.names, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = f"; did you mean {near[0]!r}?" if near else "."
             raise CatalogError(
                 f"the catalog has no column {column!r}{hint} Its columns: {', '.join(CATALOG_SCHEMA.names)}"
             )

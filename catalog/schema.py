@@ -52,7 +52,7 @@ DROPS_SCHEMA = pa.schema(
         *_strings("dataset", "case", "axis"),
         pa.field("slice", pa.int32()),
         *_strings("label"),
-        pa.field("instance", pa.int16()),
+        pa.field("instance", pa.int32()),
         *_strings("reason"),
         pa.field("value", pa.float64()),
         pa.field("threshold", pa.float64()),

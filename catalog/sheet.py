@@ -24,10 +24,11 @@ TEXT: Colour = (205, 205, 205)
 FONT_SIZE = 13
 LINE = 17
 LABEL_LINES = 3
-GAP = 10
+GAP = 12
 
 GOLDEN = (math.sqrt(5) - 1) / 2
 """Hues at multiples of the golden ratio stay apart, however many there are."""
+LUMA = 0.5
 
 
 def draw_sheet(corpus: Corpus, out: Path, tiles: int = 24, seed: int = 0, tile: int = 256) -> list[SampledImage]:
@@ -60,12 +61,17 @@ def draw_sheet(corpus: Corpus, out: Path, tiles: int = 24, seed: int = 0, tile: 
 
 
 def label_colours(labels: Iterable[str]) -> dict[str, Colour]:
-    """Return a bright colour for each label, RGB."""
-    names = sorted(set(labels))
+    """Return a colour for each label, RGB, light enough for thin lines on a dark image.
+
+    Labels that come soon after each other, as those of one image do, differ most.
+    """
     colours = {}
-    for i, name in enumerate(names):
-        red, green, blue = colorsys.hls_to_rgb((i * GOLDEN) % 1, (0.62, 0.5, 0.74)[i % 3], 1.0)
-        colours[name] = round(255 * red), round(255 * green), round(255 * blue)
+    for i, name in enumerate(dict.fromkeys(labels)):
+        rgb = np.array(colorsys.hls_to_rgb(i * GOLDEN % 1, (0.5, 0.62, 0.74)[i % 3], 1.0))
+        # Blue and red are dark by themselves: white is mixed in until the luma (ITU-R BT.709) is high enough.
+        luma = float(rgb @ (0.2126, 0.7152, 0.0722))
+        red, green, blue = np.round(255 * (rgb + (1 - rgb) * max(0.0, LUMA - luma) / (1 - luma))).astype(int).tolist()
+        colours[name] = red, green, blue
     return colours
 
 
@@ -80,21 +86,34 @@ def draw_tile(reader: PixelReader, image: SampledImage, colours: Mapping[str, Co
     if picture.ndim == 2:
         picture = cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)
     scale = np.array([width / pixels.shape[1], height / pixels.shape[0]])
-    for mask in image.masks:
-        foreground = reader.mask(mask.mask, mask.mask_index, image.image_index)
-        for contour in _outlines(foreground, scale):
-            cv2.polylines(picture, [contour], True, colours[mask.label], 1, cv2.LINE_AA, _SHIFT)
+    outlines = [
+        (_outlines(reader.mask(mask.mask, mask.mask_index, image.image_index), scale), colours[mask.label])
+        for mask in image.masks
+    ]
+    # A line of the picture's own colour would be lost: a shadow sets it off.
+    shadow = picture.copy()
+    for contours, _ in outlines:
+        cv2.polylines(shadow, contours, True, (0, 0, 0), 3, cv2.LINE_AA, _SHIFT)
+    picture = cv2.addWeighted(shadow, 0.45, picture, 0.55, 0)
+    for contours, colour in outlines:
+        cv2.polylines(picture, contours, True, colour, 1, cv2.LINE_AA, _SHIFT)
     return np.asarray(picture, np.uint8)
 
 
 _SHIFT = 4
 """OpenCV draws points given in sixteenths of a pixel."""
+_SPOT = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])
 
 
 def _outlines(mask: Pixels, scale: NDArray[np.float64]) -> list[NDArray[np.int32]]:
     """Return a mask's outer and inner outlines, scaled by (x, y), in sixteenths of a pixel."""
-    contours, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    return [np.round(((contour + 0.5) * scale - 0.5) * (1 << _SHIFT)).astype(np.int32) for contour in contours]
+    outlines = []
+    for contour in cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)[0]:
+        points = (contour[:, 0] + 0.5) * scale - 0.5
+        if np.ptp(points, axis=0).max() < 1:  # OpenCV draws next to nothing of such a line
+            points = points.mean(axis=0) + _SPOT
+        outlines.append(np.round(points * (1 << _SHIFT)).astype(np.int32))
+    return outlines
 
 
 def _write_caption(
@@ -109,10 +128,10 @@ def _write_caption(
     font = ImageFont.load_default(FONT_SIZE)
     left, top = corner[0], corner[1] + 3
     plane = "2d" if key.axis is None else f"{key.axis}_{key.slice:04d}"
-    source = f"{modality_token(key.modality, key.sequence)}  {key.dataset}"
+    source = f"{modality_token(key.modality, key.sequence)} · {key.dataset}"
     pen.text((left, top), _fitted(source, width, font), TEXT, font)
-    room = width - font.getlength(f"  {plane}")
-    pen.text((left, top + LINE), f"{_fitted(key.case, room, font)}  {plane}", TEXT, font)
+    room = width - font.getlength(f" · {plane}")
+    pen.text((left, top + LINE), f"{_fitted(key.case, room, font)} · {plane}", TEXT, font)
     names = list(dict.fromkeys(mask.label for mask in image.masks))
     for text, colour, x, line in _flowed(names, colours, width, font):
         pen.text((left + x, top + (2 + line) * LINE), text, colour, font)

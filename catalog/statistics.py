@@ -72,6 +72,12 @@ class Histogram(NamedTuple):
     edges: tuple[float, ...]
     counts: tuple[int, ...]
 
+    def merged(self, edges: tuple[float, ...]) -> "Histogram":
+        """Return a coarser histogram; its edges must be among this one's, the first included."""
+        starts = [self.edges.index(edge) for edge in edges]
+        ends = [*starts[1:], len(self.counts)]
+        return Histogram(edges, tuple(sum(self.counts[i:j]) for i, j in zip(starts, ends, strict=True)))
+
 
 class Stage(NamedTuple):
     """What came to one stage: what was kept of it, and what was dropped for which reason."""

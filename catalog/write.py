@@ -1,6 +1,6 @@
 """Fragments of cases become catalog.parquet and drops.parquet, streaming: no more than a row group stands in memory."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -14,6 +14,9 @@ CATALOG_FILE = "catalog.parquet"
 DROPS_FILE = "drops.parquet"
 ROW_GROUP = 1 << 19
 """Rows a row group: with some 26 bytes a row on disk, about 14 MB."""
+
+BATCH_ROWS, BATCH_CASES = 1 << 15, 1 << 9
+"""Cases are sorted and cast this many at a time."""
 
 _UNIQUE = {"mask": "DELTA_BYTE_ARRAY", "mask_hash": "PLAIN"}
 """Columns in which hardly a value occurs twice: a dictionary would only be in the way."""
@@ -64,21 +67,35 @@ class TableWriter:
         self._waiting, self._rows = [], 0
 
 
-def write_catalog(root: Path, fragments: Iterable[pa.Table]) -> None:
-    """Write both tables of the corpus at `root` from fragments in the order of data set and case.
+def write_catalog(root: Path, cases: Iterable[pa.Table]) -> None:
+    """Write both tables of the corpus at `root` from one table a case, in the order of data set and case.
 
-    A fragment has the columns of CATALOG_SCHEMA and `reason`, `value`, `threshold`, `detail`; rows with a reason are
-    drops. Fragments of one case (its sequences) follow each other and are sorted together.
+    A case's table holds its sequences together; it has the columns of CATALOG_SCHEMA and `reason`, `value`, `threshold`,
+    `detail`; rows with a reason are drops.
     """
     with (
         TableWriter(root / CATALOG_FILE, CATALOG_SCHEMA) as kept,
         TableWriter(root / DROPS_FILE, DROPS_SCHEMA) as dropped,
     ):
-        for table in fragments:
+        for table in _batches(cases):
             is_drop = pc.is_valid(table["reason"])
             rows = table.filter(pc.invert(is_drop)).select(CATALOG_SCHEMA.names)
             kept.write(_sorted(rows).cast(CATALOG_SCHEMA))
             dropped.write(table.filter(is_drop).select(DROPS_SCHEMA.names).cast(DROPS_SCHEMA))
+
+
+def _batches(cases: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Yield the tables of many small cases as one: a table of one row takes as much memory and time as one of hundreds."""
+    waiting: list[pa.Table] = []
+    rows = 0
+    for table in cases:
+        waiting.append(table)
+        rows += table.num_rows
+        if rows >= BATCH_ROWS or len(waiting) == BATCH_CASES:
+            yield pa.concat_tables(waiting).combine_chunks()
+            waiting, rows = [], 0
+    if waiting:
+        yield pa.concat_tables(waiting).combine_chunks()
 
 
 def _sorted(table: pa.Table) -> pa.Table:

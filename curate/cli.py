@@ -173,8 +173,9 @@ def stats(
     if as_json:
         _print_json(statistics.to_json())
     else:
-        from catalog.render import print_statistics
         from rich.console import Console
+
+        from catalog.render import print_statistics
 
         print_statistics(statistics, Console())
     if plot is not None:
@@ -302,7 +303,8 @@ def _print_summary(summary: "Summary") -> None:
         f"{summary.dataset}: {summary.cases} cases{before}, {summary.images} images, {summary.masks} masks "
         f"in {summary.seconds:.1f} s"
     )
-    dropped = ", ".join(f"{reason} {count}" for reason, count in summary.drops.most_common() if count)
+    drops = sorted(summary.drops.items(), key=lambda drop: -drop[1])
+    dropped = ", ".join(f"{reason} {count}" for reason, count in drops)
     if dropped:
         print(f"  dropped: {dropped}")
     if summary.resampled:

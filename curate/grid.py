@@ -59,7 +59,8 @@ def align(label: Volume, image: Volume, by_index: bool = False) -> Aligned:
         raise CaseError(
             Reason.GEOMETRY,
             f"image and label do not overlap in space: the image spans {_extent(image)} mm, "
-            f"the label {_extent(label)} mm (R, A, S); where the label's header is known to be wrong say `geometry: index` in the recipe",
+            f"the label {_extent(label)} mm (R, A, S); "
+            "where the label's header is known to be wrong say `geometry: index` in the recipe",
         )
     return Aligned(voxels, resampled=True)
 

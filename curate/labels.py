@@ -21,6 +21,9 @@ from curate.volume import Volume
 DEFAULT_THRESHOLD = 128.0
 """Half of 8 bits: what JPEG and interpolation leave of 0 and 255 is parted here."""
 
+ROUNDING = 1e-3
+"""How far a label may be off a whole number: a NIfTI's slope of 1/255 in float32 makes 1.0000001 of 255."""
+
 
 @dataclass(frozen=True)
 class LabelFile:
@@ -96,6 +99,8 @@ def _decode_grey(group: Group, label: Volume, name: str) -> list[Layer]:
 
 def _decode_rgb(group: Group, label: Volume, name: str) -> list[Layer]:
     colours = _expanded(label)
+    if colours.dtype != np.uint8:
+        raise CaseError(Reason.LABELS, f"{name} holds {colours.dtype} values: the encoding `rgb` is for 8-bit images")
     if colours.ndim != 4:
         colours = np.repeat(colours[..., np.newaxis], 3, axis=3)
     wanted = [(colour, one.id) for one in group.labels for colour in one.values]
@@ -118,7 +123,7 @@ def _decode_rgb(group: Group, label: Volume, name: str) -> list[Layer]:
             f"{name}: {len(seen)} colours that the recipe does not know: {listed}; "
             "add them to `labels` or `ignore`, or raise `tolerance`",
         )
-    return _layers(codes, np.arange(len(palette)), _numbered(group.labels, palette), empty=len(background))
+    return _layers(codes, np.arange(len(palette)), _numbered(group.labels, palette))
 
 
 def _numbered(labels: Sequence[Label], palette: list[Any]) -> list[Label]:
@@ -227,13 +232,17 @@ def _foreground(group: Group, label: Volume) -> NDArray[np.bool_]:
     voxels = _expanded(label)
     if voxels.ndim == 4:
         voxels = voxels.mean(axis=3)
-    if voxels.dtype.kind == "f" and not np.isfinite(voxels).all():
-        raise CaseError(Reason.NOT_FINITE, "the label holds NaN or infinite values; mend or exclude the case")
+    _refuse_not_finite(voxels)
     if group.threshold is not None:
         return voxels >= group.threshold
     if group.encoding in ("files", "instance_files"):
         return voxels != 0
     return voxels >= DEFAULT_THRESHOLD
+
+
+def _refuse_not_finite(voxels: NDArray[Any]) -> None:
+    if voxels.dtype.kind == "f" and not np.isfinite(voxels).all():
+        raise CaseError(Reason.NOT_FINITE, "the label holds NaN or infinite values; mend or exclude the case")
 
 
 def _binary(foreground: NDArray[np.bool_], group: Group) -> Layer:
@@ -242,16 +251,20 @@ def _binary(foreground: NDArray[np.bool_], group: Group) -> Layer:
 
 def _integers(voxels: NDArray[Any], name: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Return unsigned values of 8 or 16 bits, and the label value that each stands for (mostly itself)."""
+    _refuse_not_finite(voxels)
     if voxels.dtype.kind == "f":
         whole = np.rint(voxels)
-        if not (whole == voxels).all():
+        off = np.abs(voxels - whole) > ROUNDING
+        if off.any():
             raise CaseError(
                 Reason.LABELS,
-                f"{name}: {int((whole != voxels).sum())} voxels are no whole numbers; "
+                f"{name}: {int(off.sum())} voxels are no whole numbers; "
                 "an interpolated mask takes the encoding `threshold`, or `files` with a `threshold`",
             )
         voxels = whole
     low, high = voxels.min(), voxels.max()
+    if low < -(2**63) or high >= 2**63:
+        raise CaseError(Reason.LABELS, f"{name} holds values from {low:g} to {high:g}: that is no label map")
     if low < 0 or high > 65535:
         keys, values = np.unique(voxels, return_inverse=True)
         if len(keys) > 65535:
@@ -272,9 +285,11 @@ def _refuse_unknown(values: NDArray[Any], keys: NDArray[np.int64], known: set[in
     from curate.kernels import present_values
 
     present = present_values(np.ascontiguousarray(values).reshape(-1), len(keys))
-    unknown = [code for code in np.flatnonzero(present).tolist() if int(keys[code]) not in known]
+    unknown = sorted(
+        (int(keys[code]), code) for code in np.flatnonzero(present).tolist() if int(keys[code]) not in known
+    )
     if unknown:
-        listed = ", ".join(f"{keys[code]} ({int((values == code).sum())} voxels)" for code in unknown[:10])
+        listed = ", ".join(f"{key} ({int((values == code).sum())} voxels)" for key, code in unknown[:10])
         more = f", and {len(unknown) - 10} more" if len(unknown) > 10 else ""
         raise CaseError(
             Reason.LABELS,
@@ -282,13 +297,16 @@ def _refuse_unknown(values: NDArray[Any], keys: NDArray[np.int64], known: set[in
         )
 
 
-def _layers(values: NDArray[Any], keys: NDArray[np.int64], labels: Sequence[Label], empty: int = 1) -> list[Layer]:
-    """Return one layer for each set of labels that share no value; regions that nest lie in different layers.
+def _layers(values: NDArray[Any], keys: NDArray[np.int64], labels: Sequence[Label]) -> list[Layer]:
+    """Return one layer for each set of labels that share no value; regions that nest lie in different layers."""
+    if any(0 in one.values for one in labels):
+        # 0 is a layer's background: count what there is from 1
+        from curate.kernels import present_values
 
-    `empty`: how many of the first codes are background, where no label claims them.
-    """
-    if any(0 in one.values for one in labels) and empty:
-        values, keys = values.astype(np.uint16) + 1, np.concatenate([[-1], keys])
+        present = np.flatnonzero(present_values(np.ascontiguousarray(values).reshape(-1), len(keys)))
+        codes = np.zeros(len(keys), np.uint16)
+        codes[present] = np.arange(1, len(present) + 1)
+        values, keys = codes[values], np.concatenate([[0], keys[present]])
     layers: list[list[Label]] = []
     for one in labels:
         for members in layers:
@@ -301,6 +319,6 @@ def _layers(values: NDArray[Any], keys: NDArray[np.int64], labels: Sequence[Labe
     for members in layers:
         classes = np.zeros(len(keys), np.int32)
         for one in members:
-            classes[np.isin(keys, one.values)] = one.id
+            classes[1:][np.isin(keys[1:], one.values)] = one.id
         tables.append(classes)
     return [Layer(values, classes) for classes in tables]

@@ -9,6 +9,9 @@ from curate.errors import CaseError
 MIN_INSIDE = 0.5
 """Share of a region that must lie in its outline's convex hull to count as inside."""
 
+MIN_ENCLOSED = 0.1
+"""Share of the hull that the regions inside must fill: the holes of a ragged line do not make it an outline."""
+
 
 def fill_outlines(outline: NDArray[np.bool_], name: str) -> NDArray[np.bool_]:
     """Return the outlines of a page (h, w) with what they enclose.
@@ -17,7 +20,8 @@ def fill_outlines(outline: NDArray[np.bool_], name: str) -> NDArray[np.bool_]:
     parts the image into, those lie inside of which more than half is in the outline's convex hull. An outline drawn
     with small gaps is closed first (3 x 3).
 
-    Raises CaseError for an outline that encloses nothing.
+    Raises CaseError for an outline that encloses nothing, or of which the border cuts off so much that its inside
+    cannot be told.
     """
     import cv2
 
@@ -34,9 +38,11 @@ def fill_outlines(outline: NDArray[np.bool_], name: str) -> NDArray[np.bool_]:
         cv2.fillConvexPoly(hull, cv2.convexHull(points), 1)
         regions = cv2.connectedComponents((lines != line).astype(np.uint8), connectivity=4)[1]
         sizes = np.bincount(regions.ravel())
-        inside = np.bincount(regions.ravel(), weights=hull.ravel()) > MIN_INSIDE * sizes
+        in_hull = np.bincount(regions.ravel(), weights=hull.ravel())
+        inside = in_hull > MIN_INSIDE * sizes
         inside[0] = False  # the line itself
-        if not inside.any():
+        # an open outline leaves one region, in the hull or not, and perhaps holes within a ragged line
+        if inside[1:].all() or in_hull[inside].sum() <= MIN_ENCLOSED * in_hull[1:].sum():
             raise CaseError(
                 Reason.LABELS,
                 f"{name}: an outline of {len(points)} pixels encloses nothing; close it or exclude the case",

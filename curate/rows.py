@@ -18,8 +18,12 @@ from curate.slices import Plane
 from curate.store import Place
 
 FRAGMENT_SCHEMA = pa.schema(
-    [*CATALOG_SCHEMA, *(DROPS_SCHEMA.field(name) for name in ("reason", "value", "threshold", "detail"))]
+    [
+        *(DROPS_SCHEMA.field(one.name) if one.name == "instance" else one for one in CATALOG_SCHEMA),
+        *(DROPS_SCHEMA.field(name) for name in ("reason", "value", "threshold", "detail")),
+    ]
 )
+"""`instance` is as wide as that of drops: specks are dropped by the ten thousand."""
 
 
 @dataclass(frozen=True)

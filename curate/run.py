@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -20,7 +19,7 @@ from catalog.labels import FILE as LABELS_FILE
 from catalog.labels import read_labels, with_labels
 from catalog.reasons import Reason
 from catalog.schema import SCHEMA_VERSION
-from catalog.write import write_catalog
+from catalog.write import CATALOG_FILE, write_catalog
 from curate import session, state
 from curate.cases import Case, Found, find_cases
 from curate.errors import CaseError, RunError, SourceError
@@ -67,7 +66,7 @@ class Summary:
     failed: dict[str, str] = field(default_factory=dict)
     images: int = 0
     masks: int = 0
-    drops: Counter[str] = field(default_factory=Counter)
+    drops: dict[str, int] = field(default_factory=dict)
     resampled: int = 0
     seconds: float = 0.0
     slowest: tuple[str, float] | None = None
@@ -77,7 +76,8 @@ class Summary:
         """Count a case that was done in this run."""
         self.images += report.images
         self.masks += report.masks
-        self.drops.update(report.drops)
+        for reason, count in report.drops.items():
+            self.drops[reason] = self.drops.get(reason, 0) + count
         self.resampled += report.resampled
         if report.error is not None:
             self.failed[report.case] = report.error
@@ -186,7 +186,8 @@ def run(
             summary.images += marker.images
             summary.masks += marker.masks
             summary.resampled += marker.resampled
-        summary.drops[Reason.EXCLUDED] += len(plan.found.excluded)
+        if plan.found.excluded:
+            summary.drops[Reason.EXCLUDED.value] = len(plan.found.excluded)
         for report in _execute(plan, options):
             summary.add(report)
             progress(report)
@@ -310,41 +311,38 @@ def _write_drop(task: Task, drop: DropRow, failed: bool) -> None:
     )
 
 
+def _remove_cases(out: Path, dataset: str, keys: Sequence[str]) -> None:
+    """Take finished cases out of the corpus: they become unfinished ones, which are taken back."""
+    for key in keys:
+        fragment = state.fragment_path(out, dataset, key)
+        images = state.read_fragment(fragment)["image"].unique().to_pylist()
+        tokens = {path.rpartition("/")[2].partition("--")[0] for path in images if path}
+        state.open_path(out, dataset, key).write_text("\n".join(sorted(tokens)))
+        fragment.unlink()
+    _take_back_leftovers(out, dataset)
+
+
 def _take_back_leftovers(out: Path, dataset: str) -> None:
-    """Remove what a killed run left of cases it did not finish."""
+    """Remove unfinished cases, those that a killed run left included: first from the tables, then from the disk."""
     folder = state.dataset_folder(out, dataset)
+    begun = list(folder.glob("*.open"))
     unfinished: set[tuple[str, str]] = set()
-    for begun in folder.glob("*.open"):
-        key = begun.name.removesuffix(".open")
-        if not state.fragment_path(out, dataset, key).exists():
-            unfinished |= {(token, key.split("--", 1)[1]) for token in begun.read_text().split()}
+    for path in begun:
+        if not path.with_suffix(".arrow").exists():
+            unfinished |= {(token, path.stem.split("--", 1)[1]) for token in path.read_text().split()}
+    for piece in folder.glob("*.parquet"):
+        if not piece.with_suffix(".arrow").exists():
+            piece.unlink()
+    if begun and (out / CATALOG_FILE).exists():
+        finish(out)
     if unfinished:
         for kind in ("images", "masks"):
             for path in (out / kind / dataset).glob("*"):
                 token, _, case, *_ = [*path.name.split("--"), "", ""]
                 if (token, case) in unfinished:
                     path.unlink()
-    for pattern in ("*.part", "*.open"):
-        for path in folder.glob(pattern):
-            path.unlink()
-    for piece in folder.glob("*.parquet"):
-        if not piece.with_suffix(".arrow").exists():
-            piece.unlink()
-
-
-def _remove_cases(out: Path, dataset: str, keys: Sequence[str]) -> None:
-    """Take cases out of the corpus: first out of its tables, then off the disk."""
-    doomed: set[str] = set()
-    for key in keys:
-        fragment = state.fragment_path(out, dataset, key)
-        table = state.read_fragment(fragment)
-        for column in ("image", "mask"):
-            doomed |= {path for path in table[column].unique().to_pylist() if path}
-        fragment.unlink()
-        state.piece_path(out, dataset, key).unlink(missing_ok=True)
-    finish(out)
-    for path in doomed:
-        (out / path).unlink(missing_ok=True)
+    for path in (*folder.glob("*.part"), *begun):
+        path.unlink()
 
 
 # ---- fragments to tables ----

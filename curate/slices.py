@@ -32,6 +32,8 @@ def stack(volume: NDArray[Any], axis: str) -> NDArray[Any]:
         return np.ascontiguousarray(np.moveaxis(volume, 2, 0))
     import cv2
 
+    if volume.dtype == np.uint32:  # which OpenCV 4 does not know
+        return stack(volume.view(np.int32), axis).view(np.uint32)
     depth, height, width = volume.shape
     out = np.empty((width, depth, height), volume.dtype)
     for z in range(depth):

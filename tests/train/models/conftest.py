@@ -61,6 +61,11 @@ def read_sample(folder: Path, image: str, masks: str) -> Sample:
     return Sample(torch.from_numpy(padded).permute(2, 0, 1)[None].contiguous(), boxes, np.stack(found))
 
 
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session", params=CASES)
 def sample(request: pytest.FixtureRequest, shared_data: Path) -> Sample:
     image, masks = CASES[request.param]

@@ -21,6 +21,37 @@ def test_a_block_equals_timms(shift, timm, look_trained):
     torch.testing.assert_close(ours(x, blocked_pairs(28, 7, 3)), theirs(x), rtol=1e-5, atol=1e-5)
 
 
+@torch.no_grad()
+def test_a_shifted_block_pads_first_and_then_shifts(look_trained):
+    """Written once more without windows: attention over the whole padded map, most of it forbidden."""
+    side, window, shift, heads, width = 10, 7, 3, 2, 8
+    padded = 14
+    block = look_trained(SwinBlock(width, heads, window, shift, 0))
+    x = torch.randn(1, side, side, width)
+
+    tokens = torch.zeros(padded, padded, width)
+    tokens[:side, :side] = block.norm1(x[0])
+    y, x_ = torch.meshgrid(torch.arange(padded), torch.arange(padded), indexing="ij")
+    place = torch.stack([y.flatten(), x_.flatten()], -1)
+    shifted = (place - shift) % padded  # where the cyclic shift puts each token
+    same_window = (shifted // window == (shifted // window)[:, None]).all(-1)
+    wrapped = place < shift
+    apart = (wrapped != wrapped[:, None]).any(-1)
+    offset = shifted[:, None] - shifted[None] + window - 1
+    table = block.attn.relative_position_bias_table.view(2 * window - 1, 2 * window - 1, heads)
+    bias = table[offset[..., 0].clamp(0, 12), offset[..., 1].clamp(0, 12)].permute(2, 0, 1)
+    bias = (bias - 100.0 * apart).masked_fill(~same_window, float("-inf"))
+
+    qkv = block.attn.qkv(tokens.flatten(0, 1)).view(-1, 3, heads, width // heads).permute(1, 2, 0, 3)
+    scores = qkv[0] @ qkv[1].transpose(1, 2) / (width // heads) ** 0.5 + bias
+    attended = (scores.softmax(-1) @ qkv[2]).transpose(0, 1).flatten(1)
+    read = block.attn.proj(attended).view(padded, padded, width)[:side, :side]
+    expected = x + read
+    expected = expected + block.mlp(block.norm2(expected))
+    found = block(x, blocked_pairs(side, window, shift))
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
 def test_only_neighbours_in_the_image_attend():
     side, window, shift = 10, 7, 3
     padded = 14

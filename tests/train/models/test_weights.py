@@ -148,7 +148,7 @@ def test_a_hostile_pickle_runs_nothing(form, hidden, model, state, tmp_path):
     content = {**state, "trap": Hostile(target)} if hidden else Hostile(target)
     path = tmp_path / "weights.pth"
     if form == "plain pickle":
-        path.write_bytes(pickle.dumps(Hostile(target)))
+        path.write_bytes(pickle.dumps(Hostile(target), protocol=2))
     else:
         torch.save(content, path, _use_new_zipfile_serialization=form == "archive")
     with pytest.raises(WeightsError, match=r"mkdir.*Only tensors and plain values are read") as caught:

@@ -1,0 +1,54 @@
+"""The floors of the house: who may import whom, and what must not be imported to print a help page."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+OURS = ("catalog", "curate", "train")
+ALLOWED = {
+    "catalog": {"catalog"},
+    "curate": {"curate", "catalog"},
+    "train": {"train", "catalog", "curate.readers", "curate.volume", "curate.window"},
+}
+
+
+def _imports(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            module = node.module or ""
+            names |= {f"{module}.{alias.name}" for alias in node.names}
+    return {name for name in names if name.split(".")[0] in OURS}
+
+
+@pytest.mark.parametrize("package", OURS)
+def test_imports_go_one_way(package: str) -> None:
+    files = list((ROOT / package).rglob("*.py"))
+    assert files
+    for path in files:
+        for name in _imports(path):
+            allowed = any(name == one or name.startswith(f"{one}.") for one in ALLOWED[package])
+            assert allowed, f"{path.relative_to(ROOT)} imports {name}"
+
+
+@pytest.mark.parametrize(
+    "command", ["import curate", "import curate.cli", "import curate.recipe.load", "import catalog"]
+)
+def test_nothing_heavy_is_imported_before_it_is_needed(command: str) -> None:
+    heavy = ("torch", "numba", "cv2", "SimpleITK", "nibabel", "matplotlib", "pandas", "scipy", "skimage", "pyarrow")
+    code = f"import sys\n{command}\nprint([name for name in {heavy} if name in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert shown.stdout.strip() == "[]"
+
+
+def test_only_apache_compatible_dependencies_are_declared() -> None:
+    text = (ROOT / "pyproject.toml").read_text("utf-8").lower()
+    for name in ("pylibjpeg-libjpeg", "dicomrttool", "fiftyone"):
+        assert name not in text
