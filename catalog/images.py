@@ -23,7 +23,8 @@ def codes(column: pa.ChunkedArray) -> tuple[Codes, pa.Array]:
     if not pa.types.is_dictionary(array.type):
         array = array.dictionary_encode()
     values = array.dictionary
-    return array.indices.fill_null(len(values)).to_numpy().astype(np.int64), values
+    indices = array.indices.fill_null(len(values)) if array.null_count else array.indices
+    return indices.to_numpy().astype(np.int64), values
 
 
 def distinct(key: Codes) -> Codes:

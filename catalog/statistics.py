@@ -24,18 +24,8 @@ DIMENSIONS = ("modality", "label", "dataset", "anatomy", "axis")
 CASE = ("dataset", "case")
 
 MASK_COLUMNS = frozenset(
-    {
-        "mask",
-        "mask_index",
-        "label",
-        "label_id",
-        "instance",
-        "area",
-        "area_fraction",
-        "parts_at_256",
-        "mask_hash",
-    }
-    | {"x0", "y0", "x1", "y1"}
+    {"mask", "mask_index", "mask_hash", "label", "label_id", "instance", "parts_at_256"}
+    | {"area", "area_fraction", "x0", "y0", "x1", "y1"}
 )
 """Null in the one row of an image that has no mask: such a row belongs to no group of these."""
 
@@ -57,6 +47,8 @@ LONG_EDGES = (0, 64, 128, 256, 512, 1024, 2048, 4096)
 """Pixels of an image's longer edge."""
 
 GROUP_LIMIT = 2_000_000
+
+_NO_CASE = pa.table({name: pa.array([], pa.string()) for name in CASE})
 
 
 class Count(NamedTuple):
@@ -274,7 +266,7 @@ def _case_stage(kept: list[pa.Table], dropped: Mapping[str, list[pa.Table]]) -> 
 
     Of several reasons the first by name counts, and `nothing_kept` only where there is no other.
     """
-    known = _without_repeats(kept)
+    known = pa.concat_tables([_NO_CASE, *kept])
     counts = {}
     for reason in sorted(dropped, key=lambda reason: (reason == NOTHING_KEPT, reason)):
         new = _without_repeats(dropped[reason]).join(known, CASE, join_type="left anti")
@@ -284,8 +276,8 @@ def _case_stage(kept: list[pa.Table], dropped: Mapping[str, list[pa.Table]]) -> 
 
 
 def _without_repeats(tables: list[pa.Table]) -> pa.Table:
-    """Return the distinct rows of some tables of strings; an empty list gives no cases."""
-    table = pa.concat_tables(tables or [pa.table({name: pa.array([], pa.string()) for name in CASE})])
+    """Return the distinct rows of some tables of strings."""
+    table = pa.concat_tables(tables or [_NO_CASE])
     return table.group_by(table.column_names).aggregate([])
 
 

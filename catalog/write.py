@@ -53,12 +53,13 @@ class TableWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            self._flush()
-        self._writer.close()
-        if kind is None:
-            self._partial.replace(self._path)
-        else:
+        try:
+            with self._writer:
+                if kind is None:
+                    self._flush()
+            if kind is None:
+                self._partial.replace(self._path)
+        finally:
             self._partial.unlink(missing_ok=True)
 
     def _flush(self) -> None:
@@ -70,8 +71,8 @@ class TableWriter:
 def write_catalog(root: Path, cases: Iterable[pa.Table]) -> None:
     """Write both tables of the corpus at `root` from one table a case, in the order of data set and case.
 
-    A case's table holds its sequences together; it has the columns of CATALOG_SCHEMA and `reason`, `value`, `threshold`,
-    `detail`; rows with a reason are drops.
+    A case's table holds its sequences together; it has the columns of CATALOG_SCHEMA and `reason`, `value`,
+    `threshold`, `detail`; rows with a reason are drops.
     """
     with (
         TableWriter(root / CATALOG_FILE, CATALOG_SCHEMA) as kept,
@@ -85,7 +86,7 @@ def write_catalog(root: Path, cases: Iterable[pa.Table]) -> None:
 
 
 def _batches(cases: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Yield the tables of many small cases as one: a table of one row takes as much memory and time as one of hundreds."""
+    """Yield the tables of many small cases as one: a table of one row takes the memory and time of one of hundreds."""
     waiting: list[pa.Table] = []
     rows = 0
     for table in cases:

@@ -2,6 +2,7 @@
 
 import errno
 import posixpath
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -380,10 +381,7 @@ def _constants(task: Task) -> dict[str, Any]:
 
 
 def _count(drops: list[DropRow]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for drop in drops:
-        counts[drop.reason.value] = counts.get(drop.reason.value, 0) + 1
-    return counts
+    return {reason.value: count for reason, count in Counter(drop.reason for drop in drops).items()}
 
 
 def _cannot_write(out: Path, error: OSError) -> OutputError:

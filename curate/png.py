@@ -1,7 +1,7 @@
 """PNG bytes for slices and masks, several times faster than a general encoder.
 
-Grey and RGB rows are filtered with Sub, which suits the smooth noise of scans; masks are 1 bit a pixel, unfiltered.
-isal deflates both. Format: W3C PNG (Third Edition), w3.org/TR/png-3.
+Grey and RGB rows are filtered with Sub, which suits the smooth noise of scans, and deflated by isal; masks are 1 bit a
+pixel, unfiltered, and deflated run by run. Format: W3C PNG (Third Edition), w3.org/TR/png-3.
 """
 
 import struct
@@ -10,6 +10,8 @@ from functools import lru_cache
 import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
+
+from curate.deflate import deflate_rows, room_for
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _RGB = 0, 2
@@ -25,25 +27,24 @@ def encode_image(pixels: NDArray[np.uint8]) -> bytes:
     filtered[:, 0] = 1
     filtered[:, 1 : 1 + step] = rows[:, :step]
     np.subtract(rows[:, step:], rows[:, :-step], out=filtered[:, 1 + step :])
-    return _assemble(_header(width, height, 8, _GREY if step == 1 else _RGB), filtered)
+    return _assemble(_header(width, height, 8, _GREY if step == 1 else _RGB), isal_zlib.compress(filtered, 1))
 
 
 def encode_bits(bits: NDArray[np.uint8], width: int) -> bytes:
     """Return the 1-bit PNG of a mask packed 8 pixels a byte along its rows: `bits` (h, ceil(width / 8))."""
     height, row_bytes = bits.shape
-    filtered = _scanlines(height, row_bytes)
-    filtered[:, 1:] = bits
-    return _assemble(_header(width, height, 1, _GREY), filtered)
+    stream = _stream(room_for(height, row_bytes))
+    size = deflate_rows(bits, stream)
+    return _assemble(_header(width, height, 1, _GREY), stream[:size].tobytes())
 
 
 @lru_cache(maxsize=4)
-def _scanlines(height: int, row_bytes: int) -> NDArray[np.uint8]:
-    """Return rows with filter bytes 0, to be filled and deflated at once; reused from mask to mask."""
-    return np.zeros((height, 1 + row_bytes), np.uint8)
+def _stream(room: int) -> NDArray[np.uint8]:
+    """Return room for a stream, reused from mask to mask."""
+    return np.empty(room, np.uint8)
 
 
-def _assemble(head: bytes, filtered: NDArray[np.uint8]) -> bytes:
-    data = isal_zlib.compress(filtered, 1)
+def _assemble(head: bytes, data: bytes) -> bytes:
     checksum = isal_zlib.crc32(data, _IDAT_CRC)
     return b"".join((head, struct.pack(">I", len(data)), b"IDAT", data, struct.pack(">I", checksum), _END))
 

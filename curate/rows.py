@@ -26,6 +26,10 @@ FRAGMENT_SCHEMA = pa.schema(
 """`instance` is as wide as that of drops: specks are dropped by the ten thousand."""
 
 
+_NO_MASK = (Mask(*(None,) * len(Mask._fields)), Place(None, None), None)  # type: ignore[arg-type]
+"""What an image without masks has in place of one: nulls."""
+
+
 @dataclass(frozen=True)
 class ImageRow:
     """A slice that was kept: where it lies, what it shows, and the window it was seen through."""
@@ -81,12 +85,13 @@ def _kept(
     case: dict[str, Any],
 ) -> pa.Table:
     repeats = np.repeat(np.arange(len(images)), [max(1, len(image.masks)) for image in images])
-    none = (None, None, None)
-    entries: list[Any] = [entry for image in images for entry in (image.masks or (none,))]
-    masks: list[Mask | None] = [mask for mask, _, _ in entries]
-    of_mask = [labels[mask.label] if mask else None for mask in masks]
+    entries: list[Any] = [entry for image in images for entry in (image.masks or (_NO_MASK,))]
+    masks, places, hashes = zip(*entries, strict=True) if entries else ((), (), ())
+    by_field = (
+        dict(zip(Mask._fields, zip(*masks, strict=True), strict=True)) if masks else dict.fromkeys(Mask._fields, ())
+    )
+    of_mask = [labels.get(label) for label in by_field["label"]]
     pixels = [image.height * image.width for image in images]
-    areas = [mask.area if mask else None for mask in masks]
     per_image: dict[str, Iterable[Any]] = {
         "image": (image.place.path for image in images),
         "image_index": (image.place.position for image in images),
@@ -100,21 +105,18 @@ def _kept(
         **_plane_columns([image.plane for image in images]),
     }
     per_mask: dict[str, Sequence[Any]] = {
-        "mask": [place.path if place else None for _, place, _ in entries],
-        "mask_index": [place.position if place else None for _, place, _ in entries],
-        "mask_hash": [digest for _, _, digest in entries],
+        "mask": [place.path for place in places],
+        "mask_index": [place.position for place in places],
+        "mask_hash": hashes,
         "label": [label.name if label else None for label in of_mask],
         "label_id": [label_ids[label.name] if label else None for label in of_mask],
         "source_label": [label_sources.get(label.id) if label else None for label in of_mask],
         "anatomy": [label.anatomy if label else None for label in of_mask],
-        "area": areas,
         "area_fraction": [
-            area / pixels[image] if area else None for area, image in zip(areas, repeats.tolist(), strict=True)
+            area / pixels[image] if area else None
+            for area, image in zip(by_field["area"], repeats.tolist(), strict=True)
         ],
-        **{
-            name: [getattr(mask, name) if mask else None for mask in masks]
-            for name in ("instance", "x0", "y0", "x1", "y1", "parts_at_256")
-        },
+        **{name: by_field[name] for name in ("instance", "area", "x0", "y0", "x1", "y1", "parts_at_256")},
     }
     columns = {name: pa.array(list(values), _type(name)).take(pa.array(repeats)) for name, values in per_image.items()}
     columns |= {name: pa.array(values, _type(name)) for name, values in per_mask.items()}

@@ -20,14 +20,14 @@ class Plane:
 
 
 def stack(volume: NDArray[Any], axis: str) -> NDArray[Any]:
-    """Return a view or copy of `volume` (z, y, x, ...) whose first index counts the slices along `axis`.
+    """Return a C-contiguous view or copy of `volume` (z, y, x, ...) whose first index counts the slices along `axis`.
 
     Axial: rows y, columns x; coronal: rows z, columns x; sagittal: rows z, columns y.
     """
     if axis == "z":
         return volume
     if axis == "y":
-        return volume.swapaxes(0, 1)
+        return np.ascontiguousarray(volume.swapaxes(0, 1))
     if volume.ndim > 3 or volume.dtype.itemsize > 4:
         return np.ascontiguousarray(np.moveaxis(volume, 2, 0))
     import cv2

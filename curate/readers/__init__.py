@@ -53,6 +53,11 @@ def reader_of(path: Path) -> ModuleType:
     raise CaseError(Reason.UNREADABLE, f"{path.name}: no reader for this suffix; there are {', '.join(READERS)}")
 
 
+def unreadable(path: Path, trouble: object) -> CaseError:
+    """Return the error of a file that cannot be read; without its folder, which is another on every machine."""
+    return CaseError(Reason.UNREADABLE, f"{path.name} cannot be read: {str(trouble).replace(f'{path.parent}/', '')}")
+
+
 def read_header(path: Path) -> Header:
     """Return the header of a file of any format read here; raises CaseError where it cannot be read."""
     header: Header = reader_of(path).read_header(path)

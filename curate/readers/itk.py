@@ -7,18 +7,20 @@ from typing import IO, Any, cast
 import numpy as np
 import SimpleITK as sitk  # noqa: N813 - the name its own documentation uses
 from isal import isal_zlib
+from numpy.typing import NDArray
 
 from catalog.reasons import Reason
 from curate.errors import CaseError
-from curate.readers import Header
+from curate.readers import Header, unreadable
 from curate.volume import Affine, Volume, checked_affine
 
-_ITEMSIZE = {
-    sitk.sitkUInt8: 1, sitk.sitkInt8: 1, sitk.sitkUInt16: 2, sitk.sitkInt16: 2, sitk.sitkUInt32: 4, sitk.sitkInt32: 4,
-    sitk.sitkFloat32: 4, sitk.sitkUInt64: 8, sitk.sitkInt64: 8, sitk.sitkFloat64: 8,
-    sitk.sitkVectorUInt8: 1, sitk.sitkVectorInt8: 1, sitk.sitkVectorUInt16: 2, sitk.sitkVectorInt16: 2,
-    sitk.sitkVectorUInt32: 4, sitk.sitkVectorInt32: 4, sitk.sitkVectorFloat32: 4, sitk.sitkVectorUInt64: 8,
-    sitk.sitkVectorInt64: 8, sitk.sitkVectorFloat64: 8,
+_DTYPES = {
+    sitk.sitkUInt8: "u1", sitk.sitkInt8: "i1", sitk.sitkUInt16: "u2", sitk.sitkInt16: "i2",
+    sitk.sitkUInt32: "u4", sitk.sitkInt32: "i4", sitk.sitkUInt64: "u8", sitk.sitkInt64: "i8",
+    sitk.sitkFloat32: "f4", sitk.sitkFloat64: "f8",
+    sitk.sitkVectorUInt8: "u1", sitk.sitkVectorInt8: "i1", sitk.sitkVectorUInt16: "u2", sitk.sitkVectorInt16: "i2",
+    sitk.sitkVectorUInt32: "u4", sitk.sitkVectorInt32: "i4", sitk.sitkVectorUInt64: "u8", sitk.sitkVectorInt64: "i8",
+    sitk.sitkVectorFloat32: "f4", sitk.sitkVectorFloat64: "f8",
 }  # fmt: skip
 
 _BROKEN: tuple[type[Exception], ...] = (
@@ -36,13 +38,12 @@ def read(path: Path, channel: int | None = None) -> Volume:
     reader = _information(path)
     sizes = _sizes(path, reader)
     try:
-        if path.suffix.lower() in (".mha", ".mhd"):
-            _check_stream(path, sizes.nbytes)
-        image = reader.Execute()
+        voxels: Any = _inflated(path, reader, sizes) if path.suffix.lower() in (".mha", ".mhd") else None
+        if voxels is None:
+            voxels = sitk.GetArrayFromImage(reader.Execute())
     except _BROKEN as error:
-        raise _unreadable(path, error) from error
-    voxels: Any = sitk.GetArrayFromImage(image)
-    dimension, components = image.GetDimension(), image.GetNumberOfComponentsPerPixel()
+        raise unreadable(path, _said(error)) from error
+    dimension, components = reader.GetDimension(), reader.GetNumberOfComponents()
     if components > 1:
         voxels = _pick(path, np.moveaxis(voxels, -1, 0), channel)
     elif dimension == 4:
@@ -51,7 +52,7 @@ def read(path: Path, channel: int | None = None) -> Volume:
         raise CaseError(Reason.GEOMETRY, f"{path.name} is {dimension}D: it has no channel {channel}")
     if dimension == 2:
         voxels = voxels[np.newaxis]
-    return Volume(np.ascontiguousarray(voxels), checked_affine(_affine(image)))
+    return Volume(np.ascontiguousarray(voxels), checked_affine(_affine(reader)))
 
 
 def _information(path: Path) -> Any:
@@ -60,39 +61,50 @@ def _information(path: Path) -> Any:
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, _said(error)) from error
     return reader
 
 
 def _sizes(path: Path, reader: Any) -> Header:
     shape = tuple(int(n) for n in reader.GetSize())
     components = reader.GetNumberOfComponents()
-    itemsize = _ITEMSIZE.get(reader.GetPixelID())
-    if itemsize is None or min(shape, default=0) < 1:
+    dtype = _DTYPES.get(reader.GetPixelID())
+    if dtype is None or min(shape, default=0) < 1:
         raise CaseError(Reason.UNREADABLE, f"{path.name} holds no scalar intensities")
     if len(shape) + (components > 1) > 4:
         raise CaseError(Reason.GEOMETRY, f"{path.name} is a {len(shape)}D file of {components} components: too many")
-    return Header(shape if components == 1 else (*shape, components), itemsize)
+    return Header(shape if components == 1 else (*shape, components), np.dtype(dtype).itemsize)
 
 
-def _check_stream(path: Path, nbytes: int) -> None:
-    """Inflate a compressed MetaImage and count: ITK takes what it got of a broken stream for voxels, or crashes."""
+def _inflated(path: Path, reader: Any, sizes: Header) -> NDArray[Any] | None:
+    """Return the voxels (k, j, i[, component]) of a compressed MetaImage, None of one that is not compressed.
+
+    ITK takes whatever it got of a broken stream for voxels, or crashes on it.
+    """
     with path.open("rb") as header:
         fields = _meta_fields(header)
-        if fields.get("CompressedData", "")[:1] not in ("T", "t", "1"):
-            return
+        if not _is_true(fields.get("CompressedData")):
+            return None
         data = fields["ElementDataFile"]
         with header if data.upper() == "LOCAL" else (path.parent / data).open("rb") as file:
             left = int(fields.get("CompressedDataSize", 1 << 62))
-            stream, count = isal_zlib.decompressobj(wbits=47), 0  # 47: zlib or gzip, whichever it is
-            while not stream.eof and count <= nbytes:
+            stream, inflated = isal_zlib.decompressobj(wbits=47), bytearray()  # 47: zlib or gzip, whichever it is
+            while not stream.eof and len(inflated) <= sizes.nbytes:
                 chunk = file.read(min(left, 1 << 14))
                 if not chunk:
                     raise EOFError("its compressed voxels end too early")
                 left -= len(chunk)
-                count += len(stream.decompress(chunk))
-    if count != nbytes:
-        raise ValueError(f"it holds other than the {nbytes} bytes of voxels that its header tells")
+                inflated += stream.decompress(chunk)
+    if len(inflated) != sizes.nbytes:
+        raise ValueError(f"it holds other than the {sizes.nbytes} bytes of voxels that its header tells")
+    big = _is_true(fields.get("BinaryDataByteOrderMSB", fields.get("ElementByteOrderMSB")))
+    stored = np.dtype(_DTYPES[reader.GetPixelID()]).newbyteorder(">" if big else "<")
+    shape = reader.GetSize()[::-1] + sizes.shape[len(reader.GetSize()) :]
+    return np.frombuffer(inflated, stored).astype(stored.newbyteorder("="), copy=False).reshape(shape)
+
+
+def _is_true(value: str | None) -> bool:
+    return (value or "")[:1] in ("T", "t", "1")
 
 
 def _meta_fields(file: IO[bytes]) -> dict[str, str]:
@@ -117,20 +129,20 @@ def _pick(path: Path, volumes: Any, channel: int | None) -> Any:
     return volumes[channel]
 
 
-def _affine(image: Any) -> Affine:
+def _affine(reader: Any) -> Affine:
     """Return (i, j, k, 1) to RAS+ mm from ITK's direction, spacing and origin (LPS)."""
-    dimension = image.GetDimension()
-    direction = np.array(image.GetDirection()).reshape(dimension, dimension)
+    dimension = reader.GetDimension()
+    direction = np.array(reader.GetDirection()).reshape(dimension, dimension)
     affine = np.eye(4)
     size = min(dimension, 3)
-    affine[:size, :size] = direction[:size, :size] * np.array(image.GetSpacing())[:size]
-    affine[:size, 3] = np.array(image.GetOrigin())[:size]
+    affine[:size, :size] = direction[:size, :size] * np.array(reader.GetSpacing())[:size]
+    affine[:size, 3] = np.array(reader.GetOrigin())[:size]
     affine[:2] *= -1
     return affine
 
 
-def _unreadable(path: Path, error: Exception) -> CaseError:
+def _said(error: Exception) -> str:
+    """Return what an exception of ITK says, without its place in the code and the address of its object."""
     lines = [line.strip() for line in str(error).splitlines()]
     told = [line for line in lines if line and not line.startswith("Reason:")]  # the C library's last, of anything
-    said = re.sub(r"^.*\(0x[0-9a-f]+\): ", "", told[-1]) if told else "ITK does not say why"
-    return CaseError(Reason.UNREADABLE, f"{path.name} cannot be read: {said}")
+    return re.sub(r"^.*\(0x[0-9a-f]+\): ", "", told[-1]) if told else "it does not say why"

@@ -12,7 +12,7 @@ from nibabel.spatialimages import HeaderDataError
 
 from catalog.reasons import Reason
 from curate.errors import CaseError
-from curate.readers import Header
+from curate.readers import Header, unreadable
 from curate.volume import Volume, checked_affine
 
 MAX_DEFLATE_RATIO = 1032
@@ -36,7 +36,7 @@ def read_header(path: Path) -> Header:
         with _open(path) as file:
             return _sizes(path, _parse(file))
     except _BROKEN as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
 def read(path: Path, channel: int | None = None) -> Volume:
@@ -56,7 +56,7 @@ def read(path: Path, channel: int | None = None) -> Volume:
             slope, intercept = header.get_slope_inter()
             affine = header.get_best_affine()
     except _BROKEN as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     voxels = raw.view(dtype).reshape(shape[::-1])
     if not dtype.isnative:
         voxels = voxels.astype(dtype.newbyteorder("="))
@@ -139,7 +139,3 @@ def _read_exactly(file: IO[bytes], count: int) -> bytes:
     if len(data) != count:
         raise EOFError("the file ends inside its header")
     return data
-
-
-def _unreadable(path: Path, error: Exception) -> CaseError:
-    return CaseError(Reason.UNREADABLE, f"{path.name} cannot be read: {error}")

@@ -128,9 +128,9 @@ def pack(root: Path, dataset: str, pieces: dict[str, Path], packed: Pack, save: 
     """Put pieces together into shards and return where each case of the data set then lies.
 
     `pieces` holds every live case by key, in the catalog's order, with the path its piece has while it is not packed;
-    `packed` is what was saved last. Shards with cases that are no more (or lie in a new piece), and with them those that
-    are not full, are packed anew, under new numbers: what a catalog on disk refers to stays until `sweep`. `save` is
-    called after each shard, so that a killed run goes on from there and comes to the same shards.
+    `packed` is what was saved last. Shards with cases that are no more (or lie in a new piece) are packed anew, under
+    new numbers, and with them those that are not full: what a catalog on disk refers to stays until `sweep`. `save`
+    is called after each shard, so that a killed run goes on from there and comes to the same shards.
     """
     last = max((place.path for place in packed.values()), default="")
     lying = {key: place for key, place in packed.items() if key != HIGHEST}

@@ -100,9 +100,7 @@ def actual(components: Components, shape: tuple[int, ...]) -> Found:
         assert runs.tolist() == sorted(runs.tolist())
         mask = drawn(runs, shape)
         assert mask.sum() == one[AREA]
-        found.append(
-            (one[CLASS], one[Y0], one[X0], one[Y1], one[X1], one[AREA], np.packbits(mask).tobytes())
-        )
+        found.append((one[CLASS], one[Y0], one[X0], one[Y1], one[X1], one[AREA], np.packbits(mask).tobytes()))
     assert place == len(components.runs)
     keys = components.table[:, ORDER].tolist()
     assert keys == sorted(keys), "not top to bottom, left to right"

@@ -124,7 +124,14 @@ def test_large_images_of_any_content(shape: tuple[int, ...]) -> None:
 
 def test_views_are_encoded_as_they_look() -> None:
     pixels = np.random.default_rng(2).integers(0, 256, (40, 30, 3), dtype=np.uint8)
-    for view in (pixels[::-1], pixels[:, ::-1], pixels[..., 0], pixels[..., 0].T, pixels[3:30:2, ::3], pixels[..., ::-1]):
+    for view in (
+        pixels[::-1],
+        pixels[:, ::-1],
+        pixels[..., 0],
+        pixels[..., 0].T,
+        pixels[3:30:2, ::3],
+        pixels[..., ::-1],
+    ):
         assert (by_pillow(encode_image(view)) == view).all()
 
 

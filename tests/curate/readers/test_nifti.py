@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from catalog.reasons import Reason
 from curate.errors import CaseError
 from curate.readers import Header, read, read_header
+from curate.volume import Volume
 
 OBLIQUE = nib.affines.from_matvec(
     nib.eulerangles.euler2mat(0.3, -0.2, 0.1) @ np.diag([-0.8, 1.5, 3.0]), [12.5, -40.0, 101.25]
@@ -41,6 +42,7 @@ def refused(path: Path, reason: Reason = Reason.UNREADABLE, **keys: Any) -> str:
         read(path, **keys)
     assert caught.value.reason is reason
     assert path.name in caught.value.detail
+    assert str(path.parent) not in caught.value.detail  # which is another on every machine
     return caught.value.detail
 
 
@@ -64,7 +66,9 @@ def test_decodes_as_nibabel(tmp_path: Path, dtype: str, kind: Any, endian: str, 
     assert read_header(path) == Header((5, 6, 7), np.dtype(dtype).itemsize)
 
 
-@pytest.mark.parametrize(("slope", "intercept"), [(0.5, 0.0), (-2.0, 7.5), (1.0, -1024.0), (0.0, 5.0), (np.nan, np.nan)])
+@pytest.mark.parametrize(
+    ("slope", "intercept"), [(0.5, 0.0), (-2.0, 7.5), (1.0, -1024.0), (0.0, 5.0), (np.nan, np.nan)]
+)
 def test_slope_and_intercept(tmp_path: Path, slope: float, intercept: float) -> None:
     path = saved(tmp_path / "a.nii.gz", VOXELS.astype(np.int16))
     data = bytearray(gzip.decompress(path.read_bytes()))
@@ -213,6 +217,15 @@ def test_a_wrong_voxel_is_noticed_by_the_checksum(tmp_path: Path) -> None:
     refused(tmp_path / "b.nii.gz")
 
 
+def volume_or_reason(path: Path) -> Volume | Reason:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return read(path, limit=1 << 20)
+        except CaseError as error:
+            return error.reason
+
+
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), zipped=st.booleans(), kind=st.sampled_from([nib.Nifti1Image, nib.Nifti2Image]))
 def test_whatever_byte_is_wrong_it_is_a_volume_or_a_case_error(
@@ -227,16 +240,13 @@ def test_whatever_byte_is_wrong_it_is_a_volume_or_a_case_error(
         packed[data.draw(st.integers(0, len(packed) - 1))] ^= data.draw(st.integers(1, 255))
     path = tmp_path / "a.nii"
     path.write_bytes(bytes(packed))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            volume = read(path, limit=1 << 20)
-        except CaseError as error:
-            assert error.reason in (Reason.UNREADABLE, Reason.GEOMETRY, Reason.MEMORY)
-        else:
-            assert np.isfinite([volume.slope, volume.intercept]).all()
-            assert volume.affine is not None
-            assert np.isfinite(volume.affine).all()
+    outcome = volume_or_reason(path)
+    if isinstance(outcome, Volume):
+        assert np.isfinite([outcome.slope, outcome.intercept]).all()
+        assert outcome.affine is not None
+        assert np.isfinite(outcome.affine).all()
+    else:
+        assert outcome in (Reason.UNREADABLE, Reason.GEOMETRY, Reason.MEMORY)
 
 
 def with_header(path: Path, packed: bool = True, **fields: Any) -> Path:

@@ -1,0 +1,84 @@
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+from PIL import Image
+
+from catalog.reasons import Reason
+from curate.errors import CaseError
+from curate.readers import READERS, Header, read, read_header, reader_of
+
+VOXELS = np.random.default_rng(0).integers(0, 99, (4, 5, 6)).astype(np.int16)
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [
+        ("a.nii", "nifti"),
+        ("a.b.NII.GZ", "nifti"),
+        ("a.nrrd", "itk"),
+        ("a.seg.nrrd", "itk"),
+        ("a.nhdr", "itk"),
+        ("A.MHA", "itk"),
+        ("a.mhd", "itk"),
+        ("a.nii.png", "raster"),
+        ("a.JPG", "raster"),
+        ("a.jpeg", "raster"),
+        ("a.bmp", "raster"),
+        ("a.gif", "raster"),
+        ("a.tif", "raster"),
+        ("a.tiff", "raster"),
+    ],
+)
+def test_the_suffix_chooses_the_reader(name: str, module: str) -> None:
+    assert reader_of(Path("some.png/folder") / name).__name__ == f"curate.readers.{module}"
+
+
+@pytest.mark.parametrize("name", ["a.gz", "a.dcm", "nii", "a.txt", "png", "a.png.zip", ""])
+def test_a_suffix_that_none_reads(tmp_path: Path, name: str) -> None:
+    for call in (reader_of, read_header, read):
+        with pytest.raises(CaseError, match=r"no reader for this suffix; there are \.nii, \.nii\.gz") as caught:
+            call(tmp_path / name)
+        assert caught.value.reason is Reason.UNREADABLE
+
+
+def test_every_reader_has_both_functions() -> None:
+    for suffix in READERS:
+        module = reader_of(Path(f"a{suffix}"))
+        assert callable(module.read)
+        assert callable(module.read_header)
+
+
+@pytest.mark.parametrize(
+    ("name", "save"),
+    [
+        ("a.nii.gz", lambda path: nib.Nifti1Image(VOXELS, np.eye(4)).to_filename(path)),
+        ("a.png", lambda path: Image.fromarray(VOXELS[0].astype(np.uint8)).save(path)),
+    ],
+)
+def test_the_limit_is_asked_before_anything_is_decoded(
+    tmp_path: Path, name: str, save: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / name
+    save(path)
+    size = read_header(path).nbytes
+    assert size == read(path).voxels.nbytes
+    np.testing.assert_array_equal(read(path, limit=size).voxels, read(path).voxels)
+    monkeypatch.setattr(reader_of(path), "read", lambda *_: pytest.fail("decoded"))
+    with pytest.raises(CaseError, match=r"the limit is 0\.00 GB; give more with --memory") as caught:
+        read(path, limit=size - 1)
+    assert caught.value.reason is Reason.MEMORY
+
+
+def test_a_headers_size_does_not_wrap() -> None:
+    assert Header((10**5, 10**5, 10**5, 10**5), 8).nbytes == 8 * 10**20
+
+
+def test_no_decoder_is_imported_before_it_is_needed() -> None:
+    code = "import sys, curate.readers; print(*({'nibabel', 'SimpleITK', 'PIL', 'cv2', 'isal'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

@@ -1,0 +1,151 @@
+"""The walk of all boxes together against the script's, which takes every box and slice by itself."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from train.predict.inputs import Case
+from train.predict.prepare import fit_to
+from train.predict.propagate import clean_box, official_box, segment_volume
+
+from .conftest import FakeEngine, Script, fake_logits, read_ct
+
+
+@st.composite
+def volumes(draw) -> Case:
+    """Blobs and noise with boxes anywhere in them, some of one slice, some to the volume's end and past it."""
+    depth, height, width = draw(st.integers(1, 7)), draw(st.integers(12, 330)), draw(st.integers(12, 330))
+    random = np.random.default_rng(draw(st.integers(0, 2**31)))
+    pixels = random.integers(0, draw(st.sampled_from([20, 255])), (depth, height, width), np.uint8)
+    for _ in range(4):
+        y, x = random.integers(0, height), random.integers(0, width)
+        z, thick = random.integers(0, depth), draw(st.sampled_from([1, 2, 30]))
+        pixels[z : z + 3, y : y + thick, x : x + 40] = 250
+    boxes = []
+    for _ in range(draw(st.integers(1, 5))):
+        z0 = int(random.integers(0, depth))
+        z1 = int(random.integers(z0, depth + 1))
+        x0, y0 = int(random.integers(0, width - 1)), int(random.integers(0, height - 1))
+        boxes.append([x0, y0, z0, int(random.integers(x0 + 1, width)), int(random.integers(y0 + 1, height)), z1])
+    dtype = draw(st.sampled_from([np.int64, np.uint16]))
+    return Case("3DBox_CT_made", pixels, np.array(boxes, dtype))
+
+
+SCRIPT = Script(lambda image: image, fake_logits)
+
+
+@settings(max_examples=60, deadline=None)
+@given(volumes())
+def test_official_equals_the_script(case):
+    engine = FakeEngine()
+    segs = segment_volume(case, engine, "official")
+    np.testing.assert_array_equal(segs, SCRIPT.volume(case.pixels, case.boxes))
+    assert segs.dtype == np.uint8
+
+
+@settings(max_examples=40, deadline=None)
+@given(volumes())
+def test_each_slice_of_the_boxes_is_encoded_once(case):
+    engine = FakeEngine()
+    ticks = []
+    segs = segment_volume(case, engine, "clean", lambda done, total: ticks.append((done, total)))
+    ranges = [set(range(int(z0), min(int(z1) + 1, len(case.pixels)))) for z0, z1 in case.boxes[:, [2, 5]]]
+    inside = set().union(*ranges)
+    assert len(engine.encoded) == len(inside)
+    assert sum(len(batch) for batch in engine.decoded) == sum(map(len, ranges))
+    assert not segs[sorted(set(range(len(segs))) - inside)].any()
+    assert ticks == [(i + 1, len(engine.decoded)) for i in range(len(engine.decoded))]
+
+
+@settings(max_examples=40, deadline=None)
+@given(volumes(), st.integers(1, 3))
+def test_a_small_memory_changes_no_mask(case, capacity):
+    expected = segment_volume(case, FakeEngine(), "official")
+    np.testing.assert_array_equal(segment_volume(case, FakeEngine(), "official", capacity=capacity), expected)
+
+
+@settings(max_examples=40, deadline=None)
+@given(volumes())
+def test_clean_masks_know_nothing_of_other_boxes(case):
+    merged = np.zeros_like(case.pixels)
+    for label, box in enumerate(case.boxes, 1):
+        alone = segment_volume(Case(case.name, case.pixels, box[None]), FakeEngine(), "clean")
+        merged[alone > 0] = label
+    np.testing.assert_array_equal(segment_volume(case, FakeEngine(), "clean"), merged)
+
+
+def with_a_lone_pixel() -> np.ndarray:
+    mask = np.zeros((512, 512), bool)
+    mask[100:140, 200:240] = True
+    mask[120, 299] = True  # a quarter of the model's pixel
+    return mask
+
+
+def test_official_loses_a_lone_pixel_under_label_1_alone():
+    mask, fit = with_a_lone_pixel(), fit_to(512, 512, 256)
+    first, second = (official_box(mask, np.uint8(label), fit) for label in (1, 2))
+    assert first.tolist() == [97, 47, 122, 72]
+    assert second.tolist() == clean_box(mask, fit).tolist() == [97, 47, 152, 72]
+
+
+def test_official_goes_on_past_255_boxes():
+    boxes = np.tile([2, 2, 0, 30, 30, 1], (300, 1))
+    pixels = np.random.default_rng(0).integers(0, 255, (2, 40, 40), np.uint8)
+    segs = segment_volume(Case("3DBox_CT_many", pixels, boxes), FakeEngine(), "official")
+    assert segs.dtype == np.uint16
+    assert set(np.unique(segs)) == {0, 300}
+
+
+def touched(present: np.ndarray, cells: int) -> list[int]:
+    """Which of `cells` equal parts of a row of pixels a pixel that is set lies in, in whole numbers."""
+    step = Fraction(len(present), cells)
+    return [c for c in range(cells) if any(x < (c + 1) * step and x + 1 > c * step for x in np.flatnonzero(present))]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(1, 5), st.integers(0, 2**31), st.sampled_from([32, 256]))
+def test_clean_box_holds_all_that_the_mask_touches(height, width, points, seed, size):
+    random = np.random.default_rng(seed)
+    mask = np.zeros((height, width), bool)
+    mask[random.integers(0, height, points), random.integers(0, width, points)] = True
+    fit = fit_to(height, width, size)
+    columns, rows = touched(mask.any(0), fit.columns), touched(mask.any(1), fit.rows)
+    margin = 3 * size // 256
+    expected = [
+        max(0, columns[0] - margin),
+        max(0, rows[0] - margin),
+        min(size, columns[-1] + margin),
+        min(size, rows[-1] + margin),
+    ]
+    assert clean_box(mask, fit).tolist() == expected
+
+
+def test_an_empty_mask_has_no_box():
+    mask, fit = np.zeros((20, 30), bool), fit_to(20, 30, 256)
+    assert clean_box(mask, fit) is None
+    assert official_box(mask, np.uint8(1), fit) is None
+    mask[4:6, 4:6] = True
+    assert official_box(np.kron(mask, np.ones((20, 20), bool)), np.uint8(1), fit_to(400, 600, 256)) is not None
+
+
+def test_official_equals_the_script_with_the_real_model(ours, theirs, shared_data):
+    case, _ = read_ct(shared_data, ("liver", "spleen"))
+    boxes = case.boxes.copy()
+    boxes[:, 2], boxes[:, 5] = 95, 96  # two slices of two organs: the script encodes four times
+    segs = segment_volume(Case(case.name, case.pixels, boxes), ours, "official")
+    expected = theirs.volume(case.pixels, boxes)
+    assert set(np.unique(expected)) == {0, 1, 2}
+    np.testing.assert_array_equal(segs, expected)
+
+
+@pytest.mark.parametrize("propagation", ["clean", "official"])
+def test_organs_are_found(propagation, ours, shared_data):
+    case, truth = read_ct(shared_data, ("liver",))
+    boxes = case.boxes.copy()
+    boxes[:, 2], boxes[:, 5] = 90, 92
+    segs = segment_volume(Case(case.name, case.pixels, boxes), ours, propagation)[90:93]
+    both = 2 * ((segs == 1) & (truth[90:93] == 1)).sum() / ((segs == 1).sum() + (truth[90:93] == 1).sum())
+    assert both > 0.85

@@ -1,0 +1,109 @@
+"""Boxes that walk through a volume: from a box's middle slice up and down, each slice's mask is the next one's box.
+
+The walk is that of LiteMedSAM's script in its state of 23 May 2024, but that all boxes go together, so that a slice is
+encoded once and its boxes are decoded as one batch: first every box upward, then every box downward.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Generic, Literal
+
+import cv2
+import numpy as np
+
+from train.predict.engine import Box, E, Engine, Labels, Mask, blank_labels
+from train.predict.inputs import Case
+from train.predict.prepare import Fit, fit_to, prepare_boxes, prepare_pixels
+
+Propagation = Literal["clean", "official"]
+
+MARGIN = 3
+"""By so many of 256 pixels a mask's box is widened on every side."""
+EMBEDDINGS = 128
+"""Embeddings kept: half a GiB at 256 x 64 x 64 float32."""
+
+
+class Embeddings(Generic[E]):
+    """The embeddings of slices that are needed again, the latest `capacity` of them."""
+
+    def __init__(self, encode: Callable[[int], E], capacity: int) -> None:
+        self._encode = encode
+        self._capacity = capacity
+        self._kept: OrderedDict[int, E] = OrderedDict()
+
+    def get(self, z: int, again: bool) -> E:
+        """Return the embedding of slice `z`; it is kept where it is needed `again`."""
+        embedding = self._kept.pop(z) if z in self._kept else self._encode(z)
+        if again:
+            self._kept[z] = embedding
+            if len(self._kept) > self._capacity:
+                self._kept.popitem(last=False)
+        return embedding
+
+
+def segment_volume(
+    case: Case,
+    engine: Engine[Any],
+    propagation: Propagation = "clean",
+    on_slice: Callable[[int, int], None] = lambda done, total: None,
+    capacity: int = EMBEDDINGS,
+) -> Labels:
+    """Return the labels 1 to N of a volume's boxes, (D, H, W); where masks overlap, the later box has the voxel.
+
+    `official` equals the script, which finds the box of a mask after it has resized the mask by area with the label
+    itself as its value: a lone pixel survives that under label 2 and not under label 1. `clean` takes the extent of the
+    mask, whatever its label. A box's slices run from z0 to z1, both inside, its middle is rounded
+    down. `on_slice` is told how many slices of how many have been gone through.
+    """
+    depth, height, width = case.shape
+    fit = fit_to(height, width, engine.size)
+    given = prepare_boxes(case.boxes[:, [0, 1, 3, 4]], fit)
+    first = case.boxes[:, 2].astype(np.int64)
+    last = case.boxes[:, 5].astype(np.int64)
+    middle = (first + last) // 2
+    last = np.minimum(last, depth - 1)
+    segs = blank_labels(case)
+    embeddings = Embeddings(lambda z: engine.embed(prepare_pixels(case.pixels[z], fit)), capacity)
+
+    upward = [(z, (middle <= z) & (z <= last)) for z in range(middle.min(), last.max() + 1)]
+    downward = [(z, (first <= z) & (z < middle)) for z in range(middle.max() - 1, first.min() - 1, -1)]
+    again = {z for z, at_work in downward if at_work.any()}
+    steps = [(z, at_work, walk) for walk, way in enumerate((upward, downward)) for z, at_work in way if at_work.any()]
+
+    prompts = np.stack([given, given])  # of the way up and of the way down
+    for step, (z, at_work, walk) in enumerate(steps):
+        numbers = np.flatnonzero(at_work)
+        embedding = embeddings.get(z, again=walk == 0 and z in again)
+        for number, mask in zip(numbers, engine.masks(embedding, prompts[walk, numbers], fit), strict=True):
+            label = segs.dtype.type(number + 1)
+            np.maximum(segs[z], label, out=segs[z], where=mask)
+            found = clean_box(mask, fit) if propagation == "clean" else official_box(mask, label, fit)
+            prompts[walk, number] = given[number] if found is None else found
+            if z == middle[number]:
+                prompts[1, number] = prompts[0, number]
+        on_slice(step + 1, len(steps))
+    return segs
+
+
+def clean_box(mask: Mask, fit: Fit) -> Box | None:
+    """Return the box of a mask (H, W) in the model's pixels, all that it touches and the margin; None if empty."""
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    if not width:
+        return None
+    x0, x1 = x * fit.columns // fit.width, -(-(x + width) * fit.columns // fit.width) - 1
+    y0, y1 = y * fit.rows // fit.height, -(-(y + height) * fit.rows // fit.height) - 1
+    return _widen(x0, y0, x1, y1, fit.size)
+
+
+def official_box(mask: Mask, label: np.uint8 | np.uint16, fit: Fit) -> Box | None:
+    """Return the box of a mask (H, W) as the script does, of what is left of it after a resize by area."""
+    labelled = np.where(mask, label, label.dtype.type(0))
+    small = cv2.resize(labelled, (fit.columns, fit.rows), interpolation=cv2.INTER_AREA)
+    x, y, width, height = cv2.boundingRect((small > 0).view(np.uint8))
+    return _widen(x, y, x + width - 1, y + height - 1, fit.size) if width else None
+
+
+def _widen(x0: int, y0: int, x1: int, y1: int, size: int) -> Box:
+    margin = MARGIN * size // 256
+    # A corner may lie on the far edge itself, one past the last pixel: so in the script.
+    return np.array([max(0, x0 - margin), max(0, y0 - margin), min(size, x1 + margin), min(size, y1 + margin)])
