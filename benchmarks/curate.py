@@ -181,7 +181,8 @@ def _print(name: str, seconds: float, report: Report, peak: float, script: float
     print(
         f"{name:8} {seconds:6.2f} s a case  {report.images / seconds:6.0f} slices/s  "
         f"{report.masks / seconds:7.0f} masks/s  {script / seconds:5.1f} x the script  "
-        f"{bare / seconds:4.0%} of decode + encode  peak {peak:5.0f} MB  ({report.images} slices, {report.masks} masks)",
+        f"{bare / seconds:4.0%} of decode + encode  peak {peak:5.0f} MB  "
+        f"({report.images} slices, {report.masks} masks)",
         flush=True,
     )
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.predict.inputs import Case
-from train.predict.prepare import Fit
+from train.prepare import Fit
 
 Mask = NDArray[np.bool_]
 Box = NDArray[np.int64]

@@ -13,7 +13,7 @@ import numpy as np
 
 from train.predict.engine import Box, E, Engine, Labels, Mask, blank_labels
 from train.predict.inputs import Case
-from train.predict.prepare import Fit, fit_to, prepare_boxes, prepare_pixels
+from train.prepare import Fit, fit_to, prepare_boxes, prepare_pixels
 
 Propagation = Literal["clean", "official"]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from train.predict.engine import Engine, Labels, blank_labels
 from train.predict.inputs import Case
-from train.predict.prepare import fit_to, prepare_boxes, prepare_pixels
+from train.prepare import fit_to, prepare_boxes, prepare_pixels
 from train.predict.propagate import Propagation, segment_volume
 
 

@@ -13,10 +13,12 @@ from torch.nn.functional import interpolate
 from train.models.presets import Preset
 from train.models.segmenter import Segmenter
 from train.models.weights import load_weights
-from train.predict.prepare import Fit
+from train.prepare import Fit
 
 DECODED_AT_ONCE = 8
 """Boxes in one batch of the decoder: more of them take more time each, and 30 MB each."""
+ABOVE_HALF = 1.5 * 2**-24
+"""Logits above it, and none below, have a float32 sigmoid above 0.5, which is what LiteMedSAM's script asks for."""
 
 
 class TorchEngine:
@@ -44,12 +46,12 @@ class TorchEngine:
 
 @torch.inference_mode()
 def enlarge(logits: Tensor, fit: Fit) -> NDArray[np.bool_]:
-    """Return the mask (H, W) that logits (1, 1, 256, 256) draw over the model's square: where they exceed 0."""
+    """Return the mask (H, W) that logits (1, 1, 256, 256) draw over the model's square."""
     if logits.shape[-1] != fit.size:
         logits = interpolate(logits, size=(fit.size, fit.size), mode="bilinear", align_corners=False)
     cut = logits[..., : fit.rows, : fit.columns]
     full = interpolate(cut, size=(fit.height, fit.width), mode="bilinear", align_corners=False)
-    mask: NDArray[np.bool_] = (full[0, 0] > 0).numpy()
+    mask: NDArray[np.bool_] = (full[0, 0] > ABOVE_HALF).numpy()
     return mask
 
 
