@@ -21,12 +21,13 @@ from pathlib import Path
 from benchmarks.phantom import LABELS, make_phantom
 from benchmarks.script import convert
 from curate.executor import ProcessExecutor, SerialExecutor
-from curate.pipeline import Report, Task, curate_case
+from curate.pipeline import curate_case
+from curate.plan import Options, plan_run, task_bytes
 from curate.png import encode_bits, encode_image
 from curate.recipe.library import find_recipe
 from curate.recipe.load import load_recipe, parse_recipe
-from curate.run import Options, plan_run, task_bytes
 from curate.store import STORES
+from curate.task import Report, Task
 
 RECIPE = """
 name: Phantom

@@ -17,9 +17,10 @@ import typer
 from catalog.errors import MedcorpusError
 
 if TYPE_CHECKING:
+    from curate.plan import Options
     from curate.probe import Estimate
     from curate.recipe.resolved import Recipe
-    from curate.run import Options, Summary
+    from curate.run import Summary
 
 app = typer.Typer(
     help="Raw scans become 8-bit slices and binary masks: one recipe a source, one corpus of all.",
@@ -85,8 +86,8 @@ def run(
     sources = [source_folder(recipe, source).absolute() for recipe in loaded]
     options = _options(store, axes, window, limit, include, exclude, workers, memory, strict, keep_empty, replace)
     if dry_run:
+        from curate.plan import plan_run
         from curate.probe import estimate
-        from curate.run import plan_run
 
         estimates = [
             estimate(plan_run(recipe, place, out, options)) for recipe, place in zip(loaded, sources, strict=True)
@@ -246,7 +247,7 @@ def _options(
     keep_empty: bool,
     replace: bool,
 ) -> "Options":
-    from curate.run import Options
+    from curate.plan import Options
     from curate.volume import AXES
     from curate.window import parse_window
 

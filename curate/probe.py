@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from curate.pipeline import curate_case
-from curate.run import WORKER_BYTES, Plan, task_bytes
+from curate.plan import WORKER_BYTES, Plan, task_bytes
 
 PROBES = 3
 

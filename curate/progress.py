@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from curate.pipeline import Report
-    from curate.run import Plan
+    from curate.plan import Plan
+    from curate.task import Report
 
 LOG_SECONDS = 5.0
 

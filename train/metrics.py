@@ -93,15 +93,13 @@ def correct(
     """
     spacing = _checked(truth, found, spacing, tolerance)
     if labels is None:
-        labels = sorted(set(np.unique(truth).tolist()) | set(np.unique(found).tolist()) - {0})
-    scores = [score_mask(truth == i, found == i, spacing, tolerance) for i in labels if i]
+        labels = [i for i in np.union1d(truth, found).tolist() if i]
+    scores = [score_mask(truth == i, found == i, spacing, tolerance) for i in labels]
     there = np.array([score for score in scores if not np.isnan(score.dsc)])
     return Score(*there.mean(0).tolist()) if len(there) else Score(float("nan"), float("nan"))
 
 
-def cvpr24(
-    truth: Labels, found: Labels, spacing: Sequence[float] | None = None, tolerance: float = TOLERANCE
-) -> Score:
+def cvpr24(truth: Labels, found: Labels, spacing: Sequence[float] | None = None, tolerance: float = TOLERANCE) -> Score:
     """Score a case as the challenge's code does, to its four decimal places.
 
     What differs from `correct`:

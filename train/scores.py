@@ -194,7 +194,7 @@ def _group_means(values: NDArray[np.float64], number: NDArray[np.int64], groups:
     return np.divide(sums, counts, out=np.full(groups, np.nan), where=counts > 0)
 
 
-def _mean_of_means(sums: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
+def _mean_of_means(sums: NDArray[Any], counts: NDArray[Any]) -> NDArray[np.float64]:
     """Sums and counts (n, groups) to n means of the means of the groups that have any."""
     there = counts > 0
     means = np.divide(sums, counts, out=np.zeros(sums.shape), where=there)

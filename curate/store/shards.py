@@ -145,20 +145,16 @@ def pack(root: Path, dataset: str, pieces: dict[str, Path], packed: Pack, save: 
         if key not in fresh:
             _unpack(root, lying[key], pieces[key])
     (root / "shards" / dataset).mkdir(parents=True, exist_ok=True)
-    saved = packed
+    if not todo and len(kept) < len(lying):
+        save({**kept, HIGHEST: Placed(last, 0, 0, 0)})
     while todo:
-        path = f"shards/{dataset}/{int(Path(last).stem) + 1 if last else 0:05d}.parquet"
-        placed = _write_shard(root, path, todo, pieces)
+        last = f"shards/{dataset}/{int(Path(last).stem) + 1 if last else 0:05d}.parquet"
+        placed = _write_shard(root, last, todo, pieces)
         kept |= placed
-        last = path
-        saved = {**lying, **kept, HIGHEST: Placed(last, 0, 0, 0)}
-        save(saved)
+        save({**kept, HIGHEST: Placed(last, 0, 0, 0)})
         for key in placed:
             pieces[key].unlink()
         todo = todo[len(placed) :]
-    final = {**kept, HIGHEST: Placed(last, 0, 0, 0)} if last else kept
-    if final != saved:
-        save(final)
     return kept
 
 

@@ -169,10 +169,22 @@ def test_tolerance_is_a_thousandth_of_a_voxel(share: float, resampled: bool) -> 
     np.testing.assert_array_equal(aligned.voxels, DATA)
 
 
-def test_a_tilt_counts_at_the_far_corner() -> None:
-    """A rotation about the first voxel leaves it in place: the far corner tells."""
-    tilt = np.array(sitk.Euler3DTransform((0, 0, 0), 0, 0, 2e-3).GetMatrix()).reshape(3, 3)
-    assert align(as_volume(scan(direction=tilt)), as_volume(IMAGE)).resampled
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_stretch_counts_at_the_far_end(axis: int) -> None:
+    """A grid stretched from its first voxel leaves it in place: the last one tells."""
+    spacing = [0.7, 1.1, 2.5]
+    for share, resampled in ((0.9, False), (1.1, True)):
+        stretched = spacing.copy()
+        stretched[axis] *= 1 + share * TOLERANCE / (IMAGE.GetSize()[axis] - 1)
+        assert align(as_volume(scan(spacing=tuple(stretched))), as_volume(IMAGE)).resampled is resampled
+
+
+def test_cropped_at_the_far_end() -> None:
+    crop = sitk.RegionOfInterest(IMAGE, [12, 9, 4], [0, 0, 0])
+    aligned = align(as_volume(crop), as_volume(IMAGE))
+    np.testing.assert_array_equal(aligned.voxels[:4], DATA[:4])
+    assert not aligned.voxels[4:].any()
+    assert aligned.resampled
 
 
 def refused(label: Volume, image: Volume, by_index: bool = False) -> str:

@@ -96,6 +96,7 @@ def test_small_gaps_are_closed() -> None:
             ellipse((100, 120), (60, 50), (58, 48), start=20, end=340), id="a gap in one as large as the page"
         ),
         pytest.param(ragged(ellipse((100, 120), (60, 50), (55, 45), 0, 20, 340, thickness=5)), id="a ragged one"),
+        pytest.param(ragged(ellipse((100, 120), (60, 50), (35, 25), 0, 20, 340, thickness=5)), id="a small ragged one"),
         pytest.param(ellipse((100, 120), (4, 4), (38, 30)), id="cut off by a corner"),
         pytest.param(ellipse((60, 200), (100, 30), (60, 50)), id="cut off by two opposite borders"),
         pytest.param(ellipse((100, 120), (60, 50), (30, 20), thickness=-1), id="filled already"),

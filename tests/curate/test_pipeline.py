@@ -13,9 +13,10 @@ from skimage.measure import regionprops
 from catalog.hashes import image_hash, mask_hash
 from catalog.write import write_catalog
 from curate import state
-from curate.pipeline import Report, Task, curate_case
+from curate.pipeline import curate_case
+from curate.plan import Options, plan_run
 from curate.recipe.resolved import Recipe
-from curate.run import Options, plan_run
+from curate.task import Report, Task
 from tests.curate.corpora import make_case, make_source, recipe, rows
 
 

@@ -18,10 +18,11 @@ from catalog.schema import SORT_COLUMNS
 from curate import pipeline
 from curate import run as running
 from curate.errors import CaseError, OutputError, RunError, SourceError
-from curate.pipeline import Report, Task
+from curate.plan import Options
 from curate.recipe.resolved import Recipe
-from curate.run import Options, Summary
+from curate.run import Summary
 from curate.store import STORES
+from curate.task import Report, Task
 from curate.window import parse_window
 from tests.curate.corpora import RECIPE, contents, make_case, make_source, recipe, rows
 
@@ -276,8 +277,8 @@ def test_a_full_disk_is_one_error_and_the_run_goes_on_later(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from curate import pipeline, run as running, state
-from curate.run import Options
+from curate import pipeline, run as running, state, upkeep
+from curate.plan import Options
 import catalog.write, curate.store.shards
 from tests.curate.corpora import recipe
 
@@ -294,7 +295,8 @@ def counted(original):
 
 for module, names in (
     (pipeline, ("write_fragment", "open_store", "image_hash", "build_fragment")),
-    (running, ("write_catalog", "sweep", "pack", "curate_case")),
+    (running, ("curate_case",)),
+    (upkeep, ("write_catalog", "sweep", "pack")),
     (state, ("write_json", "read_fragment")),
 ):
     for name in names:

@@ -5,8 +5,8 @@ from typing import Any
 
 from train.predict.engine import Engine, Labels, blank_labels
 from train.predict.inputs import Case
-from train.prepare import fit_to, prepare_boxes, prepare_pixels
 from train.predict.propagate import Propagation, segment_volume
+from train.prepare import fit_to, prepare_boxes, prepare_pixels
 
 
 def segment_case(

@@ -1,4 +1,5 @@
 import gzip
+import tracemalloc
 import zlib
 from pathlib import Path
 from typing import Any
@@ -249,9 +250,15 @@ def test_a_compressed_metaimage_cut_short_by_its_own_header(tmp_path: Path) -> N
 
 
 def test_a_bomb_is_not_inflated_past_its_size(tmp_path: Path) -> None:
-    bomb = zlib.compress(bytes(50_000_000), 9)
-    assert len(bomb) < 60_000
-    assert "holds other than the 1980 bytes" in refused(by_hand(tmp_path / "a.mha", bomb))
+    bomb = zlib.compress(bytes(100_000_000), 9)
+    assert len(bomb) < 120_000
+    path = by_hand(tmp_path / "a.mha", bomb)
+    tracemalloc.start()
+    try:
+        assert "holds other than the 1980 bytes" in refused(path)
+        assert tracemalloc.get_traced_memory()[1] < 60e6  # 16 kB of a stream become 17 MB at most
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("name", ["a.mhd", "a.nhdr"])

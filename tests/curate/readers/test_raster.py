@@ -372,6 +372,19 @@ def test_tiff_pages_of_different_size(tmp_path: Path) -> None:
     assert refused(path) == "a.tif cannot be read: page 2 has 51 x 20 pixels, the first 51 x 40"
 
 
+@pytest.mark.parametrize("pixels", [GREY, GREY_16, RGB_16], ids=["8 bit", "16 bit", "16-bit colour"])
+def test_tiff_with_a_page_that_lies_nowhere(
+    tmp_path: Path, pixels: NDArray[Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    pages = np.stack([pixels, pixels, pixels])
+    path = tiff(tmp_path / "a.tif", pages, photometric="rgb" if pixels is RGB_16 else "minisblack", contiguous=False)
+    content = bytearray(path.read_bytes())
+    with tifffile.TiffFile(path) as file:
+        offset = file.pages[1].tags["StripOffsets"]
+        struct.pack_into("<I", content, offset.valueoffset, len(content) + 5000)
+    refused(put(path, bytes(content)))
+
+
 @pytest.mark.parametrize(
     ("dtype", "endian"),
     [("float16", "<"), ("float64", "<"), ("complex64", "<"), ("uint64", "<"), ("int64", ">"), ("uint32", ">")],

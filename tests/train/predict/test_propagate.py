@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from train.predict.inputs import Case
-from train.prepare import fit_to
 from train.predict.propagate import clean_box, official_box, segment_volume
+from train.prepare import fit_to
 
 from .conftest import FakeEngine, Script, fake_logits, read_ct
 
@@ -17,7 +17,7 @@ from .conftest import FakeEngine, Script, fake_logits, read_ct
 def made(seed: int) -> Case:
     """Lines and blobs in noise, with boxes anywhere, some of one slice, some to the volume's end and past it."""
     random = np.random.default_rng(seed)
-    depth, height, width = (int(random.integers(*ends)) for ends in ((1, 8), (12, 330), (12, 330)))
+    depth, height, width = (int(random.integers(*ends)) for ends in ((1, 8), (12, 300), (12, 300)))
     pixels = random.integers(0, random.choice([20, 255]), (depth, height, width), np.uint8)
     for _ in range(4):
         y, x, z = random.integers(0, height), random.integers(0, width), random.integers(0, depth)
@@ -35,7 +35,7 @@ SEEDS = st.integers(0, 2**32)
 SCRIPT = Script(lambda image: image, fake_logits)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(SEEDS)
 def test_official_equals_the_script(seed):
     case = made(seed)
@@ -45,7 +45,7 @@ def test_official_equals_the_script(seed):
     assert segs.dtype == np.uint8
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(SEEDS)
 def test_each_slice_of_the_boxes_is_encoded_once(seed):
     case = made(seed)
@@ -60,7 +60,7 @@ def test_each_slice_of_the_boxes_is_encoded_once(seed):
     assert ticks == [(i + 1, len(engine.decoded)) for i in range(len(engine.decoded))]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(SEEDS, st.integers(1, 3))
 def test_a_small_memory_changes_no_mask(seed, capacity):
     case = made(seed)
@@ -68,7 +68,7 @@ def test_a_small_memory_changes_no_mask(seed, capacity):
     np.testing.assert_array_equal(segment_volume(case, FakeEngine(), "official", capacity=capacity), expected)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(SEEDS)
 def test_clean_masks_know_nothing_of_other_boxes(seed):
     case = made(seed)

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from train.models.presets import PRESETS
-from train.prepare import fit_to, prepare_boxes, prepare_pixels
 from train.predict.torch_engine import DECODED_AT_ONCE, enlarge
+from train.prepare import fit_to, prepare_boxes, prepare_pixels
 
 from .conftest import IMAGES, read_image
 
