@@ -18,9 +18,7 @@ from catalog.errors import MedcorpusError
 
 if TYPE_CHECKING:
     from curate.plan import Options
-    from curate.probe import Estimate
     from curate.recipe.resolved import Recipe
-    from curate.run import Summary
 
 app = typer.Typer(
     help="Raw scans become 8-bit slices and binary masks: one recipe a source, one corpus of all.",
@@ -95,11 +93,14 @@ def run(
         if as_json:
             _print_json([dataclasses.asdict(one) for one in estimates])
         else:
+            from curate.report import print_estimate
+
             for one in estimates:
-                _print_estimate(one, options.workers)
+                print_estimate(one, options.workers)
         return
 
     from curate.progress import Progress
+    from curate.report import print_summary
     from curate.run import run as run_recipe
 
     summaries = []
@@ -111,7 +112,7 @@ def run(
             print("stopped; the same command goes on from here", file=sys.stderr)
             raise typer.Exit(1) from None
         if not as_json:
-            _print_summary(summaries[-1])
+            print_summary(summaries[-1])
     if as_json:
         _print_json([dataclasses.asdict(one) for one in summaries])
     if any(one.failed for one in summaries):
@@ -291,38 +292,5 @@ def _default_memory() -> int:
     return int(total * 0.8)
 
 
-# ---- what came of it ----
-
-
 def _print_json(content: Any) -> None:
     print(json.dumps(content, indent=2, ensure_ascii=False, default=str))
-
-
-def _print_summary(summary: "Summary") -> None:
-    before = f" ({summary.done_before} done before)" if summary.done_before else ""
-    print(
-        f"{summary.dataset}: {summary.cases} cases{before}, {summary.images} images, {summary.masks} masks "
-        f"in {summary.seconds:.1f} s"
-    )
-    drops = sorted(summary.drops.items(), key=lambda drop: -drop[1])
-    dropped = ", ".join(f"{reason} {count}" for reason, count in drops)
-    if dropped:
-        print(f"  dropped: {dropped}")
-    if summary.resampled:
-        print(f"  labels on another grid, resampled: {summary.resampled} cases")
-    if summary.slowest:
-        print(f"  slowest case: {summary.slowest[0]}, {summary.slowest[1]:.1f} s")
-    for warning in summary.warnings:
-        print(f"  warning: {warning}")
-    for case, reason in sorted(summary.failed.items()):
-        print(f"  failed: {case}: {reason}")
-
-
-def _print_estimate(one: "Estimate", workers: int) -> None:
-    print(f"{one.dataset}: {one.cases} cases, {one.done} done, {one.to_do} to do (by {one.probed} probed cases)")
-    print(
-        f"  about {one.images} images, {one.masks} masks, {one.files} files, {one.bytes / 1e6:.0f} MB, "
-        f"{one.minutes:.1f} minutes for one worker, {one.minutes / max(1, min(workers, one.to_do)):.1f} for {workers}"
-    )
-    for case, reason in sorted(one.failed.items()):
-        print(f"  would fail: {case}: {reason}")

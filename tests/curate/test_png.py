@@ -166,6 +166,41 @@ def test_any_mask(mask: NDArray[np.bool_]) -> None:
     assert (by_pillow(data, "L") == mask * 255).all()
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (2, 2064), (259, 2063), (700, 1031), (1500, 2000)])
+def test_large_masks_of_any_content(shape: tuple[int, int]) -> None:
+    """Nothing, everything, noise, rows that repeat, rows that alternate, a disc: short and long matches of deflate."""
+    rng = np.random.default_rng(6)
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    disc = (y - shape[0] / 2) ** 2 + (x - shape[1] / 2) ** 2 < (min(shape) / 2.5) ** 2
+    for mask in (
+        y < 0,
+        y >= 0,
+        rng.random(shape) < 0.5,
+        rng.random(shape) < 0.001,
+        x % 16 < 8,
+        (x + y) % 2 == 0,
+        disc,
+        ~disc,
+    ):
+        data = encode_bits(np.packbits(mask, axis=-1), shape[1])
+        assert (by_opencv(data, 0) == mask * 255).all()
+        assert (by_pillow(data, "L") == mask * 255).all()
+        assert b"".join(scanlines(data, 1, 0, *shape)) == b"".join(
+            b"\0" + row.tobytes() for row in np.packbits(mask, axis=-1)
+        )
+
+
+@pytest.mark.parametrize("height", [1, 2, 3, 40])
+def test_runs_of_bytes_of_every_length(height: int) -> None:
+    """Around 258, deflate's longest match, and its multiples."""
+    for width_bytes in [*range(1, 12), *range(250, 270), *range(510, 522), 777, 1034]:
+        for start in (0, width_bytes // 2):
+            bits = np.zeros((height, width_bytes), np.uint8)
+            bits[:, start:] = 0xFF
+            data = encode_bits(bits, width_bytes * 8)
+            assert (by_pillow(data) == np.unpackbits(bits, axis=-1)).all(), (width_bytes, start)
+
+
 def test_a_mask_on_disk_reads_as_0_and_255(tmp_path: Path) -> None:
     """As SAM-Med2D's loader reads it: cv2.imread(path, 0)."""
     mask = np.zeros((300, 211), bool)

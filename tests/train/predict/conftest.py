@@ -32,7 +32,6 @@ IMAGES = {
 }
 CT = "TotalSegmentator/tests/reference_files/example_ct.nii.gz"
 CT_LABELS = "TotalSegmentator/tests/reference_files/example_seg/{}.nii.gz"
-BRAIN = "BRATS_deepmedic/brats2015TrainingData/train/brats_2013_pat0005_1"
 
 
 def box_of(mask: np.ndarray) -> list[int]:
@@ -70,28 +69,11 @@ def read_ct(folder: Path, labels: tuple[str, ...]) -> tuple[Case, np.ndarray]:
     return Case("3DBox_CT_example", pixels, np.array(boxes)), truth
 
 
-def read_brain(folder: Path) -> tuple[Case, np.ndarray]:
-    """A brain's FLAIR by percentiles with the box of its whole tumour, and that tumour (D, H, W)."""
-    if not (folder / BRAIN).is_dir():
-        pytest.skip(f"the real data has no {BRAIN}")
-    flair = np.asarray(nib.load(folder / BRAIN / "Flair_subtrMeanDivStd.nii.gz").dataobj).transpose(2, 1, 0)
-    brain = np.asarray(nib.load(folder / BRAIN / "brainmask.nii.gz").dataobj).transpose(2, 1, 0) > 0
-    tumour = np.asarray(nib.load(folder / BRAIN / "OTMultiClass.nii.gz").dataobj).transpose(2, 1, 0) > 0
-    low, high = np.percentile(flair[brain], (0.5, 99.5))
-    pixels = np.where(brain, np.clip((flair - low) / (high - low) * 255, 0, 255), 0).astype(np.uint8)
-    return Case("3DBox_MR_brain", pixels, np.array([_middle_box(tumour)])), tumour.astype(np.uint8)
-
-
 def _middle_box(mask: np.ndarray) -> list[int]:
     """x, y of the mask's middle slice, z of all of it."""
     z = np.flatnonzero(mask.any((1, 2)))
-    x0, y0, x1, y1 = box_of(mask[z[mask[z].sum((1, 2)).argsort()[len(z) // 2]]] if not mask[_mid(z)].any()
-                            else mask[_mid(z)])  # fmt: skip
+    x0, y0, x1, y1 = box_of(mask[(z[0] + z[-1]) // 2])
     return [x0, y0, int(z[0]), x1, y1, int(z[-1])]
-
-
-def _mid(z: np.ndarray) -> int:
-    return (int(z[0]) + int(z[-1])) // 2
 
 
 def save_case(folder: Path, case: Case) -> Path:
@@ -123,6 +105,7 @@ class FakeEngine:
     size: int = 256
     encoded: list[np.ndarray] = field(default_factory=list)
     decoded: list[np.ndarray] = field(default_factory=list)
+    threads: list[int] = field(default_factory=list)
 
     def embed(self, image):
         self.encoded.append(image)
@@ -178,18 +161,12 @@ def theirs(tmp_path_factory) -> "Script":
     return Script(net.image_encoder, logits)
 
 
-@pytest.fixture
-def fake_script() -> "Script":
-    """The script's loop over the model of no cost."""
-    return Script(lambda image: image, fake_logits)
-
-
 # ---- the script's loop: box by box, slice by slice, nothing shared and nothing batched ----
 
 
 @dataclass(frozen=True)
 class Script:
-    """What the challenge's baseline does, after models.md and its source, in other words."""
+    """The challenge's baseline (bowang-lab/MedSAM, CVPR24_LiteMedSAM_infer.py, 23 May 2024), in other words."""
 
     encode: Callable[[torch.Tensor], torch.Tensor]
     logits: Callable[[torch.Tensor, np.ndarray], torch.Tensor]

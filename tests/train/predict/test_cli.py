@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+import train.predict.run
 import train.predict.torch_engine
 from train.predict.cli import main
 from train.predict.inputs import Case
@@ -38,6 +39,7 @@ def costless(monkeypatch):
     """The command with a model of no cost."""
     engine = FakeEngine()
     monkeypatch.setattr(train.predict.torch_engine, "load_engine", lambda preset, weights: (engine, ("a remark",)))
+    monkeypatch.setattr(train.predict.torch_engine, "use_threads", engine.threads.append)
     return engine
 
 
@@ -86,6 +88,18 @@ def test_masks_have_the_names_and_shapes_of_the_cases(predict, cases, costless, 
     assert [bool(part.any()) for part in solid] == [False, *[True] * 7]
     assert shown.startswith("2 of 2 cases, 3 boxes in ")
     assert "a remark" in err
+
+
+def test_the_propagation_asked_for_is_taken(predict, cases, costless, tmp_path, monkeypatch):
+    asked = []
+    segment = train.predict.run.segment_case
+    monkeypatch.setattr(
+        train.predict.run, "segment_case", lambda case, engine, way, tick: asked.append(way) or segment(case, engine)
+    )
+    assert predict(cases, "--out", tmp_path / "segs", "--propagation", "official", "--threads", 1)[0] == 0
+    assert predict(cases, "--out", tmp_path / "segs")[0] == 0
+    assert asked == ["official", "official", "clean", "clean"]
+    assert costless.threads == [1]
 
 
 def test_past_255_boxes_labels_have_16_bits(predict, tmp_path, costless):
@@ -249,7 +263,7 @@ def test_real_cases_end_to_end(predict, ours, shared_data, tmp_path, monkeypatch
     for case in (flat, Case(solid.name, solid.pixels, boxes)):
         save_case(tmp_path, case)
     out = tmp_path / "segs"
-    assert predict(tmp_path, "--out", out, "--propagation", "official")[0] == 0
+    assert predict(tmp_path, "--out", out)[0] == 0
     segs = segs_of(out / f"{solid.name}.npz")
     assert not np.delete(segs, (95, 96, 97), axis=0).any()
     for label in (1, 2):

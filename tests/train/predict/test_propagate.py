@@ -3,7 +3,6 @@
 from fractions import Fraction
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -136,18 +135,8 @@ def test_an_empty_mask_has_no_box():
 def test_official_equals_the_script_with_the_real_model(ours, theirs, shared_data):
     case, _ = read_ct(shared_data, ("liver", "spleen"))
     boxes = case.boxes.copy()
-    boxes[:, 2], boxes[:, 5] = 95, 96  # two slices of two organs: the script encodes four times
+    boxes[:, 2], boxes[:, 5] = (95, 96), 97  # the first goes up and down, the second up; the script encodes five times
     segs = segment_volume(Case(case.name, case.pixels, boxes), ours, "official")
     expected = theirs.volume(case.pixels, boxes)
     assert set(np.unique(expected)) == {0, 1, 2}
     np.testing.assert_array_equal(segs, expected)
-
-
-@pytest.mark.parametrize("propagation", ["clean", "official"])
-def test_organs_are_found(propagation, ours, shared_data):
-    case, truth = read_ct(shared_data, ("liver",))
-    boxes = case.boxes.copy()
-    boxes[:, 2], boxes[:, 5] = 90, 92
-    segs = segment_volume(Case(case.name, case.pixels, boxes), ours, propagation)[90:93]
-    both = 2 * ((segs == 1) & (truth[90:93] == 1)).sum() / ((segs == 1).sum() + (truth[90:93] == 1).sum())
-    assert both > 0.85

@@ -1,11 +1,12 @@
 """Masks against torch's own sigmoid and the published model; one batch against box by box."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
 from train.models.presets import PRESETS
-from train.predict.torch_engine import DECODED_AT_ONCE, enlarge
+from train.predict.torch_engine import DECODED_AT_ONCE, enlarge, use_threads
 from train.prepare import fit_to, prepare_boxes, prepare_pixels
 
 from .conftest import IMAGES, read_image
@@ -56,3 +57,13 @@ def test_batches_of_boxes_equal_one_box_at_a_time(ours, shared_data):
 
 def test_the_size_is_the_models(ours):
     assert ours.size == PRESETS["lite-medsam"].image_size == 256
+
+
+def test_threads_are_set():
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    use_threads(1)
+    try:
+        assert (torch.get_num_threads(), cv2.getNumThreads()) == (1, 1)
+    finally:
+        torch.set_num_threads(before[0])
+        cv2.setNumThreads(before[1])
