@@ -59,28 +59,6 @@ def present_values(voxels: NDArray[Any], limit: int) -> NDArray[np.bool_]:
 
 
 @njit(cache=True, nogil=True)
-def occupied_slices(
-    voxels: NDArray[Any],
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Tell which slices along each axis of a (z, y, x) array hold a voxel that is not zero."""
-    z = np.zeros(voxels.shape[0], np.bool_)
-    y = np.zeros(voxels.shape[1], np.bool_)
-    x = np.zeros(voxels.shape[2], np.bool_)
-    for k in range(voxels.shape[0]):
-        for j in range(voxels.shape[1]):
-            row = voxels[k, j]
-            any_in_row = False
-            for i in range(row.size):
-                if row[i] != 0:
-                    any_in_row = True
-                    x[i] = True
-            if any_in_row:
-                z[k] = True
-                y[j] = True
-    return z, y, x
-
-
-@njit(cache=True, nogil=True)
 def nearest(label: NDArray[Any], matrix: NDArray[np.float64], out: NDArray[Any]) -> int:
     """Fill `out[k, j, i]` with the voxel nearest to `matrix @ (i, j, k, 1)`, 0 outside; return how many lie inside."""
     depth, height, width = label.shape
