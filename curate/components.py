@@ -212,6 +212,23 @@ def parts_at(runs: NDArray[np.int32], rows: NDArray[np.int64], columns: NDArray[
 
 
 @njit(cache=True, nogil=True)
+def parts_of_each(
+    table: NDArray[np.int32],
+    runs: NDArray[np.int32],
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    height: int,
+    asked: NDArray[np.bool_],
+) -> NDArray[np.int64]:
+    """Return `parts_at` of each component of `table` that is asked for, 0 for the others."""
+    parts = np.zeros(len(table), np.int64)
+    for n in range(len(table)):
+        if asked[n]:
+            parts[n] = parts_at(runs[table[n, FIRST_RUN] : table[n, END_RUN]], rows, columns, height)
+    return parts
+
+
+@njit(cache=True, nogil=True)
 def draw_bits(runs: NDArray[np.int32], canvas: NDArray[np.uint8]) -> None:
     """Set a component's pixels in `canvas`, 8 pixels a byte, the leftmost in the highest bit (numpy.packbits)."""
     for run in range(len(runs)):

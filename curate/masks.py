@@ -1,5 +1,6 @@
 """The masks of a slice: one a connected component, and the components that are dropped, with the reason."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -11,15 +12,9 @@ from catalog.reasons import Reason
 from curate.components import (
     AREA,
     CLASS,
-    END_RUN,
-    FIRST_RUN,
-    X0,
-    X1,
-    Y0,
-    Y1,
     Components,
     connected_components,
-    parts_at,
+    parts_of_each,
 )
 
 SIDE = 256
@@ -85,31 +80,44 @@ def select_masks(
 ) -> tuple[list[Mask], list[DroppedMask]]:
     """Apply the rules of `find_masks` to components already found in a slice of `shape` (h, w)."""
     height, width = shape
-    pixels = height * width
-    threshold = min_area / SIDE**2 * pixels
-    rows, columns = nearest_taps(height), _columns_before(width)
-    upsampled = height <= SIDE and width <= SIDE
-    kept: list[Mask] = []
-    dropped: list[DroppedMask] = []
-    label, number, instance = 0, 0, 0
-    for entry in components.table.tolist():
-        if entry[CLASS] != label:
-            label, number, instance = entry[CLASS], 0, 0
-        area = entry[AREA]
-        if area < threshold:
-            dropped.append(DroppedMask(label, number, Reason.SMALL, area, threshold))
-        elif area == pixels:
-            dropped.append(DroppedMask(label, number, Reason.WHOLE_SLICE, area, pixels))
+    table = components.table
+    threshold = min_area / SIDE**2 * height * width
+    small = table[:, AREA] < threshold
+    whole = table[:, AREA] == height * width
+    if height <= SIDE and width <= SIDE:
+        parts = np.ones(len(table), np.int64)
+    else:
+        parts = parts_of_each(table, components.runs, nearest_taps(height), _columns_before(width), height, ~small)
+    chosen = np.flatnonzero(~small & ~whole & (parts > 0))
+    labels = table[chosen, CLASS]
+    instances = np.arange(len(chosen)) - np.searchsorted(labels, labels)
+    kept = [
+        Mask(label, instance, area, x0, y0, x1, y1, part, components.runs[first:end])
+        for (label, area, x0, y0, x1, y1, first, end), instance, part in zip(
+            table[chosen].tolist(), instances.tolist(), parts[chosen].tolist(), strict=True
+        )
+    ]
+    if len(chosen) == len(table):
+        return kept, []
+    return kept, list(_dropped(table, small, whole, parts, threshold))
+
+
+def _dropped(
+    table: NDArray[np.int32],
+    small: NDArray[np.bool_],
+    whole: NDArray[np.bool_],
+    parts: NDArray[np.int64],
+    threshold: float,
+) -> Iterator[DroppedMask]:
+    numbers = np.arange(len(table)) - np.searchsorted(table[:, CLASS], table[:, CLASS])
+    for n in np.flatnonzero(small | whole | (parts == 0)).tolist():
+        label, area, number = int(table[n, CLASS]), int(table[n, AREA]), int(numbers[n])
+        if small[n]:
+            yield DroppedMask(label, number, Reason.SMALL, area, threshold)
+        elif whole[n]:
+            yield DroppedMask(label, number, Reason.WHOLE_SLICE, area, area)
         else:
-            runs = components.runs[entry[FIRST_RUN] : entry[END_RUN]]
-            parts = 1 if upsampled else parts_at(runs, rows, columns, height)
-            if parts:
-                kept.append(Mask(label, instance, area, entry[X0], entry[Y0], entry[X1], entry[Y1], parts, runs))
-                instance += 1
-            else:
-                dropped.append(DroppedMask(label, number, Reason.VANISHES, 0, 1))
-        number += 1
-    return kept, dropped
+            yield DroppedMask(label, number, Reason.VANISHES, 0, 1)
 
 
 @lru_cache(maxsize=64)

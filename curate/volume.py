@@ -111,14 +111,14 @@ def frame_of(affine: Affine | None, orient: str = "radiological") -> Frame:
 
 
 def to_frame(voxels: NDArray[Any], frame: Frame) -> NDArray[Any]:
-    """Return `voxels[k, j, i, ...]` as a C-contiguous array (z, y, x, ...) of `frame`.
+    """Return `voxels[k, j, i, ...]` as an array (z, y, x, ...) of `frame` whose z planes are C-contiguous.
 
     What needs no copy is not copied. Planes are turned with OpenCV: a strided NumPy copy of a transposed CT takes ten
     times as long.
     """
     flips = tuple(slice(None, None, -1 if flip else None) for flip in frame.flips)
     view = voxels.transpose(*frame.order, *range(3, voxels.ndim))[flips]
-    if view.flags.c_contiguous:
+    if view[0].flags.c_contiguous:
         return view
     if voxels.dtype == np.uint32:  # which OpenCV 4 does not know
         return to_frame(voxels.view(np.int32), frame).view(np.uint32)

@@ -88,7 +88,7 @@ def test_weights_are_probabilities(samples, by, temperature):
 
 
 def test_trouble_is_told(samples):
-    with pytest.raises(DataError, match="temperature of 0.5"):
+    with pytest.raises(DataError, match=r"temperature of 0\.5"):
         weights(samples, ["modality"], 0.5)
     with pytest.raises(DataError, match="'license' was not loaded"):
         EpochSampler(samples, by=["license"], temperature=2)

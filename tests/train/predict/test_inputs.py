@@ -120,6 +120,26 @@ def test_a_flipped_bit_is_told(tmp_path):
         read_case(path)
 
 
+def test_a_flipped_pixel_is_told(tmp_path):
+    path = tmp_path / "2DBox_CT_1.npz"
+    np.savez(path, imgs=IMAGE, boxes=BOX)  # not deflated: nothing but the checksum can tell
+    content = bytearray(path.read_bytes())
+    content[IMAGE.size // 2] ^= 4
+    path.write_bytes(content)
+    with pytest.raises(CaseError, match=r"damaged.*CRC"):
+        read_case(path)
+
+
+def test_an_array_longer_than_its_header_is_told(tmp_path):
+    path = save(tmp_path, boxes=BOX)
+    content = io.BytesIO()
+    np.save(content, IMAGE)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("imgs.npy", content.getvalue() + b"more")
+    with pytest.raises(CaseError, match="imgs is damaged: it is longer than its header says"):
+        read_case(path)
+
+
 def test_a_claim_of_a_tebibyte_is_refused_before_it_is_allocated(tmp_path):
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(
