@@ -142,10 +142,13 @@ def recipes(as_json: JsonOption = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("recipe", "data set", "title", "modality", "licence", "labels", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, expand=True)
+    for column in ("recipe", "modality", "labels"):
+        table.add_column(column, no_wrap=True)
+    for column, share in (("licence", 1), ("title", 3)):
+        table.add_column(column, no_wrap=True, overflow="ellipsis", ratio=share)
     for one in entries:
-        modalities = ", ".join(one.modalities)
-        table.add_row(one.recipe, one.name, one.title, modalities, one.license, str(one.labels))
+        table.add_row(one.recipe, ", ".join(one.modalities), str(one.labels), one.license, one.title)
     Console().print(table)
 
 

@@ -46,20 +46,7 @@ def test_a_patient_is_in_one_split_alone(write_catalog, tmp_path):
 def test_the_hash_never_changes():
     # Written down once: who is in the test split today is so in every release.
     found = [hashed_split("KiTS23", f"case_{i:05d}") for i in range(12)]
-    assert found == [
-        "val",
-        "test",
-        "train",
-        "train",
-        "train",
-        "train",
-        "train",
-        "train",
-        "train",
-        "val",
-        "train",
-        "train",
-    ]
+    assert " ".join(found) == "val test train train train train train train train val train train"
 
 
 @given(st.text(), st.text())
