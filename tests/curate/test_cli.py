@@ -112,7 +112,7 @@ def test_recipes_schema_and_check() -> None:
     listed = json.loads(curate("recipes", "--json").stdout)
     names = {entry["recipe"] for entry in listed}
     assert {"kits23", "msd09_spleen", "totalsegmentator_v2", "kvasir_seg", "dsb2018", "demo_mni152"} <= names
-    assert "KiTS23" in curate("recipes").stdout
+    assert "kits23" in curate("recipes").stdout
     assert json.loads(curate("schema").stdout)["$schema"].endswith("2020-12/schema")
     assert "KiTS23, 3 labels" in curate("check", "kits23", "recipes/kits23.yaml").stdout
 
