@@ -3,6 +3,7 @@
 An executor knows tasks by number, size and result only; a cluster engine fits in by the same two words.
 """
 
+import ctypes
 import gc
 import multiprocessing
 import multiprocessing.connection
@@ -38,6 +39,7 @@ class SerialExecutor:
 
     def map(self, function: Callable[[T], R], tasks: Sequence[T], weight: Callable[[T], int]) -> Iterator[R | Died[T]]:
         """Yield results in the order of the tasks."""
+        _keep_memory()
         thresholds = _collect_seldom()
         try:
             for task in tasks:
@@ -109,6 +111,18 @@ class ProcessExecutor:
         return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
 
 
+def _keep_memory() -> None:
+    """Keep freed memory for the next case: asking the system anew for every volume costs a tenth of a case in page
+    faults. glibc only (mallopt(3): M_MMAP_MAX, M_TRIM_THRESHOLD); elsewhere nothing is changed.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return
+    mallopt(-4, 0)
+    mallopt(-1, 2**31 - 1)
+
+
 def _collect_seldom() -> tuple[int, int, int]:
     """Let the collector look for reference cycles seldom, and return its former thresholds.
 
@@ -123,6 +137,7 @@ def _collect_seldom() -> tuple[int, int, int]:
 
 def _start_worker() -> None:
     """Leave Ctrl-C to the parent, end with it, and keep to one thread."""
+    _keep_memory()
     _collect_seldom()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -155,9 +155,10 @@ def _fingerprint(task: Task) -> str:
 
 
 def task_bytes(task: Task) -> int:
-    """Return the memory a case may take, from its image's header; a case that cannot be read takes little."""
+    """Return the memory a case may take, by the headers of its image and a label; a broken case takes little."""
     try:
-        decoded = read_header(task.source / task.case.image).nbytes
+        paths = [task.case.image, *(path for _, path in task.case.labels[:1])]
+        decoded = sum(read_header(task.source / path).nbytes for path in paths)
     except (CaseError, OSError):
         decoded = 0
     return VOLUME_COPIES * decoded + WORKER_BYTES
