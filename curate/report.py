@@ -30,7 +30,12 @@ def print_estimate(one: Estimate, workers: int) -> None:
     print(f"{one.dataset}: {one.cases} cases, {one.done} done, {one.to_do} to do (by {one.probed} probed cases)")
     print(
         f"  about {one.images} images, {one.masks} masks, {one.files} files, {one.bytes / 1e6:.0f} MB, "
-        f"{one.minutes:.1f} minutes for one worker, {one.minutes / max(1, min(workers, one.to_do)):.1f} for {workers}"
+        f"{_duration(one.minutes)} for one worker, {_duration(one.minutes / max(1, min(workers, one.to_do)))} "
+        f"for {workers}"
     )
     for case, reason in sorted(one.failed.items()):
         print(f"  would fail: {case}: {reason}")
+
+
+def _duration(minutes: float) -> str:
+    return f"{minutes:.1f} minutes" if minutes >= 1 else f"{60 * minutes:.0f} s"
