@@ -14,7 +14,7 @@ from catalog.reasons import Reason
 from catalog.schema import SCHEMA_VERSION
 from curate import session, state
 from curate.errors import CaseError, SourceError
-from curate.executor import Died, ProcessExecutor, SerialExecutor
+from curate.executor import Died, Executor, ProcessExecutor, SerialExecutor
 from curate.pipeline import curate_case
 from curate.plan import Options, Plan, plan_run, task_bytes
 from curate.recipe.resolved import Recipe
@@ -90,7 +90,7 @@ def run(
             summary.add(report)
             progress(report)
             if options.strict and report.error is not None:
-                raise CaseError(Reason.UNREADABLE, f"{report.case}: {report.error}")
+                raise CaseError(Reason(*report.drops), f"{report.case}: {report.error}")
         finish(out)
         summary.seconds = perf_counter() - start
         _note_run(out, plan, options, summary)
@@ -100,7 +100,7 @@ def run(
 
 def _execute(plan: Plan, options: Options) -> Iterator[Report]:
     workers = min(options.workers, len(plan.tasks))
-    executor = SerialExecutor() if workers <= 1 else ProcessExecutor(workers, options.memory)
+    executor: Executor = SerialExecutor() if workers <= 1 else ProcessExecutor(workers, options.memory)
     for result in executor.map(curate_case, plan.tasks, task_bytes):
         yield _buried(result.task) if isinstance(result, Died) else result
 
@@ -109,7 +109,8 @@ def _buried(task: Task) -> Report:
     """Record a case whose worker was killed even alone."""
     take_back_unfinished(task.out, task.case.dataset)
     detail = "the process that worked on it was killed twice; most likely it ran out of memory: give less --workers"
-    _write_drop(task, DropRow(Reason.WORKER_DIED, detail=detail), failed=True)
+    marker = state.Marker(task.fingerprint, str(task.source), task.case.case, True, 0, 0, 0.0, False)
+    _write_drop(task.out, task.case.dataset, task.key, DropRow(Reason.WORKER_DIED, detail=detail), marker)
     reasons = {Reason.WORKER_DIED.value: 1}
     return Report(task.key, task.case.dataset, task.case.case, 0, 0, reasons, 0.0, False, detail)
 
@@ -122,25 +123,14 @@ def _note_excluded(plan: Plan, out: Path) -> None:
         if key.startswith("excluded--") and key not in wanted:
             path.unlink()
     for key, (case, reason) in wanted.items():
-        table = build_fragment(
-            [],
-            [DropRow(Reason.EXCLUDED, detail=reason)],
-            {},
-            {},
-            {},
-            {"dataset": plan.recipe.name, "case": case},
-        )
         marker = state.Marker(reason, "", case, False, 0, 0, 0.0, False)
-        state.write_fragment(state.fragment_path(out, plan.recipe.name, key), table, marker)
+        _write_drop(out, plan.recipe.name, key, DropRow(Reason.EXCLUDED, detail=reason), marker)
 
 
-def _write_drop(task: Task, drop: DropRow, failed: bool) -> None:
-    constants = {"dataset": task.case.dataset, "case": task.case.case}
-    state.write_fragment(
-        state.fragment_path(task.out, task.case.dataset, task.key),
-        build_fragment([], [drop], {}, {}, {}, constants),
-        state.Marker(task.fingerprint, str(task.source), task.case.case, failed, 0, 0, 0.0, False),
-    )
+def _write_drop(out: Path, dataset: str, key: str, drop: DropRow, marker: state.Marker) -> None:
+    """Write the fragment of a case of which only this is to be told."""
+    table = build_fragment([], [drop], {}, {}, {}, {"dataset": dataset, "case": marker.case})
+    state.write_fragment(state.fragment_path(out, dataset, key), table, marker)
 
 
 def _note_run(out: Path, plan: Plan, options: Options, summary: Summary) -> None:

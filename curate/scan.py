@@ -75,8 +75,8 @@ def _frame(volume: Volume, group: Group) -> Frame:
     frame = frame_of(volume.affine, group.orient)
     if group.spacing is None or volume.affine is not None:
         return frame
-    spacing = (*(0.0,) * (3 - len(group.spacing)), *group.spacing)
-    return Frame(spacing=(spacing[0], spacing[1], spacing[2]))
+    *between, row, column = group.spacing
+    return Frame(spacing=(between[0] if between else None, row, column))
 
 
 def _windowed(volume: Volume, frame: Frame, channel: Channel) -> Scan:

@@ -41,7 +41,7 @@ def stack(volume: NDArray[Any], axis: str) -> NDArray[Any]:
     return out
 
 
-def plane_spacing(spacing: Sequence[float] | None, axis: str) -> Spacing:
+def plane_spacing(spacing: Sequence[float | None] | None, axis: str) -> Spacing:
     """Return (row, column, slice) spacing of a slice along `axis` from the volume's (z, y, x) spacing, mm."""
     if spacing is None:
         return (None, None, None)

@@ -49,13 +49,14 @@ class Frame:
     """The axis swaps and flips that turn stored voxels into the frame slices are cut in.
 
     Array axis `order[n]` becomes axis n of (z, y, x); where `flips[n]`, it runs the other way. `spacing` is in mm
-    along (z, y, x), None where unknown. In the radiological frame z runs from head to feet, y from front to back and x
-    from the patient's right to the left: every slice is then the picture itself, row 0 on top, column 0 at the left.
+    along (z, y, x), None where unknown; of z alone where a recipe gives the pixels' size only. In the radiological
+    frame z runs from head to feet, y from front to back and x from the patient's right to the left: every slice is
+    then the picture itself, row 0 on top, column 0 at the left.
     """
 
     order: tuple[int, int, int] = (0, 1, 2)
     flips: tuple[bool, bool, bool] = (False, False, False)
-    spacing: tuple[float, float, float] | None = None
+    spacing: tuple[float | None, float, float] | None = None
     radiological: bool = False
 
     def slice_number(self, position: int, count: int) -> int:

@@ -7,6 +7,7 @@ import cv2
 import nibabel as nib
 import numpy as np
 import pytest
+from PIL import Image
 from skimage.measure import label as connected
 from skimage.measure import regionprops
 
@@ -247,3 +248,31 @@ def _move(path: Path, distance: float) -> None:
     affine = scan.affine.copy()
     affine[0, 3] += distance
     nib.save(nib.Nifti1Image(np.asarray(scan.dataobj), affine), path)
+
+
+def test_pages_of_known_pixel_size_but_unknown_distance(tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    rng = np.random.default_rng(0)
+    pages = rng.integers(1, 255, (20, 24, 24)).astype(np.uint8)
+    truth = np.zeros_like(pages)
+    truth[4:15, 5:18, 6:20] = 1
+    for name, stack in (("image", pages), ("label", truth)):
+        first, *others = [Image.fromarray(page) for page in stack]
+        first.save(tmp_path / "s" / f"{name}.tif", save_all=True, append_images=others)
+    text = """
+name: Pages
+license: {name: CC0-1.0, redistributable: true, commercial: true}
+modality: Microscopy
+anatomy: [other]
+isotropic: true
+spacing: [0.5, 0.25]
+cases: {image: image.tif, label: label.tif}
+labels: {cell: 1}
+"""
+    kept, _, (report,) = curate(tmp_path / "out", tmp_path / "s", recipe(text=text))
+    assert report.error is None
+    sizes = {row["axis"]: (row["height"], row["width"]) for row in kept}
+    assert sizes == {"z": (48, 24), "y": (20, 24), "x": (20, 24)}  # square pixels where both edges are known
+    assert {(row["axis"], row["spacing_row"], row["spacing_col"], row["spacing_slice"]) for row in kept} == {
+        ("z", 0.25, 0.25, None), ("y", None, 0.25, 0.5), ("x", None, 0.5, 0.25),
+    }  # fmt: skip
