@@ -4,7 +4,10 @@ catalog.errors.MedcorpusError
 ├── ModelError      no such model, or a library that it needs is missing
 ├── WeightsError    a weights file is missing, unsafe, damaged, or made for another model
 ├── DataError       a catalog gives nothing to train on, or sampling or augmentation were asked for wrongly
-└── ScoreError      scores that cannot be computed, or compared with one another
+├── ScoreError      scores that cannot be computed, or compared with one another
+├── TrainingError   a run cannot start, go on or be resumed: a loss that is no number, too little memory
+├── ExportError     an exported model cannot be made, or does not do what its original does
+└── OutputError     results cannot be written: disk full, no permission
 """
 
 from catalog.errors import MedcorpusError
@@ -24,3 +27,21 @@ class DataError(MedcorpusError):
 
 class ScoreError(MedcorpusError):
     """Scores that cannot be computed, or compared with one another."""
+
+
+class TrainingError(MedcorpusError):
+    """A run cannot start, go on or be resumed; its last whole checkpoint is kept."""
+
+    exit_code = 1
+
+
+class ExportError(MedcorpusError):
+    """An exported model cannot be made, or does not do what its original does; nothing is written."""
+
+    exit_code = 1
+
+
+class OutputError(MedcorpusError):
+    """Results cannot be written: disk full, no permission; those that are there are whole."""
+
+    exit_code = 1

@@ -92,6 +92,7 @@ def load_samples(
     where: pc.Expression | None = None,
     columns: Sequence[str] = (),
     shares: Mapping[str, float] = SHARES,
+    seed: int = 0,
 ) -> Samples:
     """Read the masks of one split of a corpus.
 
@@ -104,6 +105,7 @@ def load_samples(
         where: A condition on catalog columns, such as `pc.field("redistributable")`.
         columns: More columns to load, for balanced sampling.
         shares: The splits to deal patients out to, and the share of each, where `split` is empty.
+        seed: Of the hash: another one deals them out anew.
 
     Raises:
         DataError: no mask is left; the message tells what there is.
@@ -119,16 +121,17 @@ def load_samples(
         raise DataError(f"{corpus.catalog} has no mask{limit} among its {corpus.rows} rows: there is nothing to use")
     table = pa.Table.from_batches(batches).unify_dictionaries()
     if split is not None:
-        table = _of_split(corpus, table, split, shares)
+        table = _of_split(corpus, table, split, shares, seed)
     number = image_numbers(table)
     grouped = np.argsort(number, kind="stable")
     starts = np.flatnonzero(np.diff(number[grouped], prepend=-1))
     return Samples(corpus.root, table, grouped, np.append(starts, len(grouped)))
 
 
-def hashed_split(dataset: str, patient: str, shares: Mapping[str, float] = SHARES) -> str:
+def hashed_split(dataset: str, patient: str, shares: Mapping[str, float] = SHARES, seed: int = 0) -> str:
     """Return the split that a patient falls into by the hash of its name: the same on every machine and for ever."""
-    digest = hashlib.sha256(f"{dataset}\0{patient}".encode()).digest()
+    salt = f"\0{seed}" if seed else ""
+    digest = hashlib.sha256(f"{dataset}\0{patient}{salt}".encode()).digest()
     position = int.from_bytes(digest[:8], "big") / 2**64 * sum(shares.values())
     for split, share in shares.items():
         position -= share
@@ -137,25 +140,23 @@ def hashed_split(dataset: str, patient: str, shares: Mapping[str, float] = SHARE
     return list(shares)[-1]
 
 
-def _of_split(corpus: Corpus, table: pa.Table, split: str, shares: Mapping[str, float]) -> pa.Table:
+def _of_split(corpus: Corpus, table: pa.Table, split: str, shares: Mapping[str, float], seed: int) -> pa.Table:
     given, splits = codes(table["split"])
     (dataset, datasets), (patient, patients) = codes(table["dataset"]), codes(table["patient"])
     pairs, of_pair = np.unique(dataset * (len(patients) + 1) + patient, return_inverse=True)
-    inside = np.array(
-        [
-            hashed_split(datasets[pair // (len(patients) + 1)].as_py(), patients[pair % (len(patients) + 1)].as_py(),
-                         shares) == split
-            for pair in pairs.tolist()
-        ]
-    )  # fmt: skip
+    named = [
+        (datasets[pair // (len(patients) + 1)].as_py(), patients[pair % (len(patients) + 1)].as_py())
+        for pair in pairs.tolist()
+    ]
+    inside = np.array([hashed_split(*names, shares, seed) == split for names in named])
     chosen = np.append(np.array(splits.to_pylist(), object) == split, False)[given]
     empty = given == len(splits)
     rows = np.flatnonzero(chosen | (empty & inside[of_pair]))
     if not len(rows):
-        named = ", ".join(map(str, splits.to_pylist())) or "nothing"
+        values = ", ".join(map(str, splits.to_pylist())) or "nothing"
         dealt = f"; its {len(pairs)} patients are dealt out by hash to {', '.join(shares)}" if empty.any() else ""
         raise DataError(
-            f"{corpus.catalog} has no mask in the split {split!r}: its column `split` holds {named}{dealt}. "
+            f"{corpus.catalog} has no mask in the split {split!r}: its column `split` holds {values}{dealt}. "
             "Ask for another split, or curate more patients"
         )
     return table.take(rows)

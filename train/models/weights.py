@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from train.errors import WeightsError
+from train.files import write_whole
 from train.models.presets import PRESETS, BundledWeights
 
 WRAPPERS = ("model", "state_dict", "net")
@@ -210,3 +211,33 @@ def _some(names: Sequence[str]) -> str:
 
 def _first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
+def save_weights(model: nn.Module, path: Path, about: Mapping[str, str], *, half: bool = False) -> None:
+    """Write a model's state as .safetensors, whole or not at all, with words `about` it in the file's metadata.
+
+    With `half`, floating-point tensors are stored as float16: half the size, and 3 decimal digits.
+    """
+    from safetensors.torch import save
+
+    tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    if half:
+        tensors = {key: value.half() if value.is_floating_point() else value for key, value in tensors.items()}
+    write_whole(path, save(tensors, metadata=dict(about)))
+
+
+def read_about(path: Path) -> dict[str, str]:
+    """Return the words about a .safetensors file that stand in its metadata; none in files of other kinds.
+
+    Raises:
+        WeightsError: the file is damaged.
+    """
+    if path.suffix != TENSORS:
+        return {}
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(f"{path} is damaged or no safetensors file: {_first_line(error)}") from error

@@ -2,8 +2,7 @@
 
 catalog.errors.MedcorpusError
 ├── FolderError     the folders do not hold or take what was asked for; nothing is done
-├── CaseError       one case cannot be used; the others go on
-└── OutputError     the results cannot be written: disk full, no permission
+└── CaseError       one case cannot be used; the others go on
 """
 
 from catalog.errors import MedcorpusError
@@ -15,11 +14,5 @@ class FolderError(MedcorpusError):
 
 class CaseError(MedcorpusError):
     """One case cannot be used; the message says why, the other cases go on."""
-
-    exit_code = 1
-
-
-class OutputError(MedcorpusError):
-    """The results cannot be written; those that are there are whole."""
 
     exit_code = 1

@@ -5,9 +5,10 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from train.files import write_whole
 from train.predict.engine import Engine
 from train.predict.inputs import modality_of, read_case
-from train.predict.outputs import write_segs, write_whole
+from train.predict.outputs import write_segs
 from train.predict.propagate import Propagation
 from train.predict.segment import segment_case
 from train.predict.summary import Outcome

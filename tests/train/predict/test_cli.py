@@ -201,12 +201,10 @@ def test_a_write_that_fails_leaves_nothing_half_done(predict, cases, costless, t
     out.mkdir()
     (out / "2DBox_US_1.npz").write_bytes(b"earlier")
 
-    def full(path, content):
-        with path.open("wb") as file:
-            file.write(content[:100])
+    def full(number):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    monkeypatch.setattr("train.files.os.fsync", full)
     code, _, err = predict(cases, "--out", out)
     assert code == 1
     assert err.splitlines()[-1].endswith("2DBox_US_1.npz cannot be written: No space left on device")
