@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from catalog.read import Corpus
-from train.augment import TABLES
+from train.augmentations import TABLES
 from train.data import MaskDataset, batches, make_loader
 from train.models.presets import preset
 from train.models.segmenter import Segmenter

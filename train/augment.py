@@ -1,7 +1,6 @@
-"""Augmentation as a table: what is done to an image, its mask and its box, how often and how much."""
+"""What a table of augmentations does to an image, its mask and its box."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from train.augmentations import Augmentation
 from train.errors import DataError
 
 Image = NDArray[np.float32]
@@ -22,16 +22,6 @@ class Symmetry(NamedTuple):
     flip_x: int = 0
     flip_y: int = 0
     turns: int = 0
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """A change made with this probability, by an amount drawn evenly from `low` to `high`."""
-
-    name: str
-    probability: float = 1.0
-    low: float = 0.0
-    high: float = 0.0
 
 
 def _contrast(image: Image, amount: Amounts) -> Image:
@@ -63,36 +53,6 @@ GRID = ("flip_x", "flip_y", "turn")
 """Changes of the square; `turn` draws a whole number of quarter turns from `low` to `high`."""
 BOX = ("box_jitter",)
 """Each side of the box moves outwards by a whole number of pixels from `low` to `high`."""
-
-TABLES: Mapping[str, tuple[Augmentation, ...]] = MappingProxyType(
-    {
-        "none": (),
-        # bowang-lab/MedSAM, branch LiteMedSAM, train_one_gpu.py
-        "lite-medsam": (
-            Augmentation("flip_x", 0.5),
-            Augmentation("flip_y", 0.5),
-            Augmentation("box_jitter", 1, 0, 5),
-        ),
-        # YSongxiao/MedSAMonLaptop_RepViT, train_val_one_gpu.py: the same, with wider boxes
-        "swin-t": (
-            Augmentation("flip_x", 0.5),
-            Augmentation("flip_y", 0.5),
-            Augmentation("box_jitter", 1, 0, 10),
-        ),
-        "full": (
-            Augmentation("flip_x", 0.5),
-            Augmentation("flip_y", 0.5),
-            Augmentation("turn", 0.75, 1, 3),
-            Augmentation("brightness", 0.3, -0.15, 0.15),
-            Augmentation("contrast", 0.3, -0.3, 0.3),
-            Augmentation("gamma", 0.3, -0.7, 0.7),
-            Augmentation("saturation", 0.3, -0.5, 0.5),
-            Augmentation("tint", 0.3, -0.1, 0.1),
-            Augmentation("box_jitter", 1, 0, 5),
-        ),
-    }
-)
-"""Ready-made tables by name."""
 
 
 def check_table(table: Sequence[Augmentation]) -> None:

@@ -8,7 +8,9 @@ import sys
 import typer
 
 from catalog.errors import MedcorpusError
+from train.commands.embed import embed
 from train.commands.models import models
+from train.commands.training import distill, finetune, teacher
 
 app = typer.Typer(
     help="From a corpus to a light segmenter and its scores.",
@@ -20,12 +22,8 @@ app = typer.Typer(
 )
 
 
-app.command()(models)
-
-
-@app.callback()
-def _commands() -> None:
-    """Keep `models` a command of its own while it is the only one."""
+for command in (models, teacher, embed, distill, finetune):
+    app.command()(command)
 
 
 def main() -> None:

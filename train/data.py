@@ -13,7 +13,6 @@ from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 from catalog.errors import MedcorpusError
 from catalog.pixels import PixelReader
 from train.augment import (
-    Augmentation,
     Symmetry,
     apply_symmetry,
     change_pixels,
@@ -22,6 +21,7 @@ from train.augment import (
     jitter_box,
     move_box,
 )
+from train.augmentations import Augmentation
 from train.errors import DataError
 from train.prepare import Fit, fit_to, prepare_boxes, prepare_pixels
 from train.samples import Samples

@@ -6,7 +6,7 @@ from pathlib import Path
 from train.errors import OutputError
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes | memoryview) -> None:
     """Write beside the place, on to the disk, and rename into it.
 
     Raises:

@@ -6,8 +6,6 @@ from hypothesis import strategies as st
 
 from train.augment import (
     PIXELS,
-    TABLES,
-    Augmentation,
     Symmetry,
     apply_symmetry,
     change_pixels,
@@ -16,6 +14,7 @@ from train.augment import (
     jitter_box,
     move_box,
 )
+from train.augmentations import TABLES, Augmentation
 from train.errors import DataError
 
 symmetries = st.builds(Symmetry, st.integers(0, 1), st.integers(0, 1), st.integers(0, 3))

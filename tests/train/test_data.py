@@ -8,7 +8,8 @@ import torch
 
 from catalog.errors import CatalogError
 from catalog.pixels import PixelReader
-from train.augment import TABLES, apply_symmetry
+from train.augment import apply_symmetry
+from train.augmentations import TABLES
 from train.data import MaskDataset, as_symmetry, batches, make_loader, prepare_mask
 from train.errors import DataError
 from train.prepare import fit_to

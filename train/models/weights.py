@@ -46,7 +46,7 @@ def find_weights(source: str | Path) -> Path:
     if preset is not None:
         if preset.weights is None:
             raise WeightsError(f"no weights of {preset.name} can be installed: give the path of a file.")
-        return _bundled(preset.name, preset.weights)
+        return bundled_file(preset.name, preset.weights)
     path = Path(source)
     if not path.is_file():
         named = ", ".join(name for name, preset in PRESETS.items() if preset.weights)
@@ -54,7 +54,12 @@ def find_weights(source: str | Path) -> Path:
     return path
 
 
-def _bundled(name: str, weights: BundledWeights) -> Path:
+def bundled_file(name: str, weights: BundledWeights) -> Path:
+    """The file inside an installed package, checked to be the published one.
+
+    Raises:
+        WeightsError: the package is missing, or its file is another.
+    """
     # The package's spec tells where it lies; importing it would import all that it needs.
     spec = importlib.util.find_spec(weights.package)
     if spec is None or spec.origin is None:

@@ -1,0 +1,37 @@
+"""All that a run needs to go on, in one file that is there whole or not at all."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from train.errors import TrainingError
+from train.files import write_whole
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write tensors and plain values.
+
+    Raises:
+        OutputError: the disk is full.
+    """
+    content = io.BytesIO()
+    torch.save(state, content)
+    write_whole(path, content.getbuffer())
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read what `save_checkpoint` wrote; nothing in the file is run.
+
+    Raises:
+        TrainingError: there is none, or it is damaged.
+    """
+    if not path.is_file():
+        raise TrainingError(f"there is nothing to resume: {path} is no file. Start without --resume")
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        # A damaged archive ends in whatever its bytes led to.
+        raise TrainingError(f"{path} is damaged: {str(error).splitlines()[0]}. Start again without --resume") from error
+    return state

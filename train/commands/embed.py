@@ -1,0 +1,71 @@
+"""`train embed`: a teacher's embeddings of a corpus, once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from train.commands.options import ALL, Every, Manifest, Only, Shares, SplitSeed, Without, select, split_of
+
+
+def embed(
+    manifest: Manifest,
+    out: Annotated[Path, typer.Option(help="The folder of the embeddings.", show_default=False)],
+    teacher: Annotated[str, typer.Option(help="NAME, NAME=FILE, or a file that names its model.")] = "lite-medsam",
+    split: Annotated[str, typer.Option(help=f"Only the images of this split; `{ALL}`: of all.")] = ALL,
+    only: Only = None,
+    without: Without = None,
+    every: Every = 1,
+    shares: Shares = None,
+    split_seed: SplitSeed = 0,
+    batch: Annotated[int, typer.Option(min=1, help="Images between two writes, and at once on a GPU.")] = 8,
+    readers: Annotated[int, typer.Option(min=1, help="Threads that read and resize images.")] = 2,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda.  [default: a GPU where there is one]")] = None,
+    engine: Annotated[str, typer.Option(help="On a CPU: auto, openvino, onnxruntime or torch.")] = "auto",
+    precision: Annotated[str, typer.Option(help="f32, or bf16 where the machine has it.")] = "f32",
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of a CPU.  [default: one a core]")] = None,
+) -> None:
+    """Store a teacher's embeddings of every image; started again, it goes on where it stopped.
+
+    Several processes share the work under `torchrun`, each with files of its own.
+    """
+    import os
+    import sys
+    from hashlib import file_digest
+
+    from tqdm import tqdm
+
+    from train.embed import HASH, distinct_images, embed_samples
+    from train.embeddings import EmbeddingWriter
+    from train.encoders import cpu_encoder, gpu_encoder, gpu_there
+    from train.models.load import parse_model
+    from train.models.weights import find_weights
+
+    samples = select(manifest, only, without, every, shares, split_seed).load(split_of(split), (HASH,))
+    preset, file = parse_model(teacher)
+    with find_weights(str(file or preset.name)).open("rb") as content:
+        digest = file_digest(content, "sha256").hexdigest()
+    about = {"teacher": preset.name, "sha256": digest, "image_size": preset.image_size, "precision": precision}
+    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    writer = EmbeddingWriter(out, about, rank)
+    place = device or (f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if gpu_there() else "cpu")
+    if place == "cpu":
+        encode, remarks = cpu_encoder(teacher, engine, precision, threads)
+    else:
+        encode, remarks = gpu_encoder(teacher, place, precision)
+    for remark in remarks:
+        typer.echo(f"{teacher}: {remark}", err=True)
+    images = distinct_images(samples)
+    there = sum(key in writer.done for key in images)
+    try:
+        with tqdm(
+            total=len(images), initial=there, unit="image", mininterval=0.5 if sys.stderr.isatty() else 10
+        ) as bar:
+            for count in embed_samples(
+                samples, encode, writer, size=preset.image_size, batch=batch, readers=readers, rank=rank, world=world
+            ):
+                bar.update(count)
+    except KeyboardInterrupt:
+        typer.echo(f"stopped: the same command goes on from the {len(writer.done)} embeddings in {out}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(f"{len(images)} images, {there} of them from before: {out}")

@@ -1,0 +1,1 @@
+"""Training protocols, data and no code: one YAML file each."""

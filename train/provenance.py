@@ -1,0 +1,77 @@
+"""What a run was made of, written beside its weights: configuration, code, data."""
+
+import hashlib
+import json
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from train.errors import OutputError, TrainingError
+from train.files import write_whole
+from train.samples import Samples
+
+RUN = "run.json"
+SAME = ("command", "model", "start", "backbone", "teacher", "protocol", "seed", "data")
+"""What a resumed run must have in common with the one that it goes on with."""
+
+
+def describe_samples(samples: Samples) -> dict[str, Any]:
+    """Return how many masks and images there are, and a hash of all their pixels and boxes' places."""
+    digest = hashlib.sha256()
+    for name in ("image_hash", "mask_hash"):
+        for value in samples.table[name].take(samples.grouped).to_pylist():
+            digest.update(value.encode())
+    return {"images": samples.images, "masks": samples.masks, "sha256": digest.hexdigest()}
+
+
+def describe_code() -> dict[str, str]:
+    """Return the versions of what computes: this package, its commit where it is a checkout, Python, torch."""
+    import torch
+
+    try:
+        own = version("medcorpus")
+    except PackageNotFoundError:
+        own = "unknown"
+    found = {"medcorpus": own, "python": platform.python_version(), "torch": torch.__version__}
+    try:
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True,
+                                text=True, timeout=10, check=True)  # fmt: skip
+        found["commit"] = commit.stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        pass
+    return found
+
+
+def begin_run(folder: Path, run: dict[str, Any], *, resume: bool) -> None:
+    """Make a run's folder and write run.json; a resumed run must be the same as before.
+
+    Raises:
+        TrainingError: the folder holds a run already, or another one than is to be resumed.
+        OutputError: the folder cannot be written to.
+    """
+    file = folder / RUN
+    if resume:
+        if not file.is_file():
+            raise TrainingError(f"there is nothing to resume: {file} is no file. Start without --resume")
+        before = json.loads(file.read_text("utf-8"))
+        if changed := _differences({key: before.get(key) for key in SAME}, {key: run.get(key) for key in SAME}):
+            raise TrainingError(f"{folder} holds another run: {'; '.join(changed)}. Give the same, or another --out")
+        return
+    if file.exists():
+        raise TrainingError(f"{folder} holds a run already: go on with it by --resume, or give another --out")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be made: {error.strerror or error}") from error
+    write_whole(file, json.dumps(run, indent=2).encode() + b"\n")
+
+
+def _differences(before: Any, now: Any, name: str = "") -> list[str]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys = dict.fromkeys([*before, *now])
+        return [
+            text for key in keys for text in _differences(before.get(key), now.get(key), f"{name}.{key}".strip("."))
+        ]
+    return [] if before == now else [f"{name} was {before!r}, now {now!r}"]
