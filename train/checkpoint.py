@@ -8,6 +8,9 @@ import torch
 
 from train.errors import TrainingError
 from train.files import write_whole
+from train.protocol import RequestError
+
+CHECKPOINT = "checkpoint.pt"
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -25,13 +28,19 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """Read what `save_checkpoint` wrote; nothing in the file is run.
 
     Raises:
-        TrainingError: there is none, or it is damaged.
+        RequestError: there is none.
+        TrainingError: it is damaged.
     """
     if not path.is_file():
-        raise TrainingError(f"there is nothing to resume: {path} is no file. Start without --resume")
+        raise RequestError(f"there is nothing to resume: {path} is no file. Start without --resume")
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         # A damaged archive ends in whatever its bytes led to.
-        raise TrainingError(f"{path} is damaged: {str(error).splitlines()[0]}. Start again without --resume") from error
+        raise TrainingError(
+            f"{path} is damaged: {(str(error) or type(error).__name__).splitlines()[0]}. Delete it and start again "
+            "without --resume, or go on from the best weights by `train finetune`"
+        ) from error
+    if not isinstance(state, dict):
+        raise TrainingError(f"{path} is no checkpoint of a run. Start again in another folder")
     return state

@@ -9,6 +9,7 @@ import typer
 
 from catalog.errors import MedcorpusError
 from train.commands.embed import embed
+from train.commands.evaluate import evaluate
 from train.commands.models import models
 from train.commands.training import distill, finetune, teacher
 
@@ -22,7 +23,7 @@ app = typer.Typer(
 )
 
 
-for command in (models, teacher, embed, distill, finetune):
+for command in (models, embed, distill, finetune, teacher, evaluate):
     app.command()(command)
 
 

@@ -7,7 +7,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from train.errors import TrainingError
+from train.protocol import RequestError
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def start(device: str | None = None) -> Place:
     """Join the other processes, where `torchrun` started several, and choose a device: a GPU where there is one.
 
     Raises:
-        TrainingError: the device is not there.
+        RequestError: the device is not there.
     """
     world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
     if device is None:
@@ -56,12 +56,15 @@ def start(device: str | None = None) -> Place:
     try:
         chosen = torch.device(device)
         if chosen.type == "cuda":
+            if not torch.cuda.is_available():
+                raise RuntimeError("torch sees no GPU here")
             if ":" not in device:
                 chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
             torch.cuda.set_device(chosen)
         torch.empty(1, device=chosen)
     except (RuntimeError, AssertionError) as error:
-        raise TrainingError(f"the device {device!r} cannot be used: {str(error).splitlines()[0]}") from error
+        told = (str(error) or type(error).__name__).splitlines()[0]
+        raise RequestError(f"the device {device!r} cannot be used: {told}") from error
     if world > 1 and not dist.is_initialized():
         dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     return Place(rank, world, chosen)

@@ -62,7 +62,9 @@ def embed_samples(
         pixels = reader.image(place.image, place.image_index)
         return prepare_pixels(pixels, fit_to(pixels.shape[0], pixels.shape[1], size))
 
-    todo = [pair for pair in distinct_images(samples).items() if pair[0] not in writer.done][rank::world]
+    # Shared out before what is done is left out: the others may be writing while this one starts.
+    mine = list(distinct_images(samples).items())[rank::world]
+    todo = [pair for pair in mine if pair[0] not in writer.done]
     with ThreadPoolExecutor(readers) as pool:
         waiting: list[tuple[list[str], list[Future[NDArray[np.float32]]]]] = []
         for start in range(0, len(todo), batch):

@@ -6,8 +6,9 @@
 
 An image goes by the hash of its pixels, as in the catalog: twins share an embedding, and a corpus that was moved,
 packed into another store or curated again keeps its own. A line is written once its embedding is on the disk, so
-whatever interrupts the writing, the lines tell the truth; what lies behind the last one is written over. Sizes: 2 MiB
-an image are 20 GiB for 10^4 images and 2 TiB for 10^6.
+whatever interrupts the writing, the lines tell the truth; what lies behind the last one is written over. A line whose
+embedding is no longer whole, as in a copy that was cut short, does not count. Sizes: 2 MiB an image are 20 GiB for
+10^4 images and 2 TiB for 10^6.
 """
 
 import json
@@ -88,7 +89,7 @@ class EmbeddingWriter:
         self.done.update(keys)
 
     def _own(self) -> list[Path]:
-        return sorted(self._folder.glob(f"embeddings-{self._rank:02d}*.txt"))
+        return sorted(self._folder.glob(f"embeddings-{self._rank:02d}???.txt"))
 
     def _file(self, suffix: str) -> Path:
         return self._folder / f"embeddings-{self._rank:02d}{self._number:03d}{suffix}"
@@ -168,7 +169,8 @@ def _listings(folder: Path) -> list[Path]:
 
 
 def _keys(listing: Path) -> list[str]:
-    """The whole lines of a listing; one without its end was being written."""
-    if not listing.is_file():
+    """The whole lines of a listing whose embeddings are there; one without its end was being written."""
+    data = listing.with_suffix(".f16")
+    if not listing.is_file() or not data.is_file():
         return []
-    return listing.read_text("ascii").split("\n")[:-1]
+    return listing.read_text("ascii").split("\n")[:-1][: data.stat().st_size // BYTES]

@@ -6,6 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.embed import Encode
+from train.errors import ModelError
+
+PRECISIONS = ("f32", "bf16")
 
 
 def cpu_encoder(teacher: str, engine: str, precision: str, threads: int | None) -> tuple[Encode, tuple[str, ...]]:
@@ -22,6 +25,7 @@ def cpu_encoder(teacher: str, engine: str, precision: str, threads: int | None) 
     """
     from train.predict.engines import open_engine
 
+    _check(precision)
     opened, remarks = open_engine(engine, teacher, threads=threads, precision=precision)  # type: ignore[arg-type]
 
     def encode(images: NDArray[np.float32]) -> NDArray[np.floating]:
@@ -40,6 +44,7 @@ def gpu_encoder(teacher: str, device: str, precision: str) -> tuple[Encode, tupl
 
     from train.models.load import load_model
 
+    _check(precision)
     model, remarks = load_model(teacher)
     model = model.eval().to(device)
 
@@ -50,6 +55,11 @@ def gpu_encoder(teacher: str, device: str, precision: str) -> tuple[Encode, tupl
         return embedding.float().cpu().numpy()
 
     return encode, remarks
+
+
+def _check(precision: str) -> None:
+    if precision not in PRECISIONS:
+        raise ModelError(f"embeddings are not computed in {precision!r}, but in one of {', '.join(PRECISIONS)}")
 
 
 def gpu_there() -> bool:

@@ -122,6 +122,7 @@ def draw_curve(file: Path, picture: Path) -> None:
     lines = read_log(file)
     figure = Figure(figsize=(9, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
+    scale = "log" if any(float(line["loss"]) > 0 for line in lines) else "linear"
     for split, style in (("train", {"alpha": 0.35, "linewidth": 0.8}), ("val", {"marker": "o", "markersize": 3})):
         points = [(int(line["step"]), float(line["loss"])) for line in lines if line["split"] == split]
         if points:
@@ -129,7 +130,7 @@ def draw_curve(file: Path, picture: Path) -> None:
     dsc = [(int(line["step"]), float(line["dsc"])) for line in lines if line["split"] == "val" and line["dsc"]]
     if dsc:
         right.plot(*zip(*dsc, strict=True), marker="o", markersize=3, color="tab:green")
-    left.set(title="loss", xlabel="step", yscale="log")
+    left.set(title="loss", xlabel="step", yscale=scale)
     right.set(title="validation DSC at 256 x 256", xlabel="step")
     if left.lines:
         left.legend()

@@ -23,7 +23,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from train.augmentations import TABLES
-from train.checkpoint import load_checkpoint, save_checkpoint
+from train.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
 from train.data import Item, MaskDataset, batches, make_loader
 from train.distributed import Place
 from train.errors import TrainingError
@@ -32,14 +32,13 @@ from train.learner import Learner
 from train.models.load import ABOUT_PRESET
 from train.models.segmenter import Segmenter
 from train.models.weights import save_weights
-from train.protocol import Protocol
+from train.protocol import Protocol, RequestError
 from train.samples import Samples
 from train.sampling import EpochSampler
 from train.schedule import Schedule
 from train.targets import Target
 from train.validation import validate
 
-CHECKPOINT = "checkpoint.pt"
 LAST, BEST = "last.safetensors", "best.safetensors"
 
 
@@ -79,8 +78,9 @@ def train_model(plan: Plan, place: Place, *, resume: bool = False) -> Result:
     randomness of a step depend on the seed and the step alone.
 
     Raises:
-        TrainingError: a loss is no number, memory is too small, or there is nothing to resume; the last whole
-            checkpoint and the best weights stay.
+        RequestError: there is nothing to resume, or a batch does not come in equal parts.
+        TrainingError: a loss or a weight is no number, or memory is too small; the last whole checkpoint and the best
+            weights stay.
         CatalogError, DataError: pixels or embeddings are missing or damaged.
         OutputError: the disk is full.
     """
@@ -91,6 +91,11 @@ def train_model(plan: Plan, place: Place, *, resume: bool = False) -> Result:
     except RuntimeError as error:
         if "memory" in str(error).lower() and "alloc" in str(error).lower():
             raise _too_big(plan) from error
+        if "DataLoader worker" in str(error):
+            raise TrainingError(
+                f"a process that reads images was ended from outside, as where memory or /dev/shm is short: "
+                f"{str(error).splitlines()[0]} Lower --workers"
+            ) from error
         raise
 
 
@@ -106,9 +111,10 @@ class _Run:
         self.plan, self.place, protocol = plan, place, plan.protocol
         self.part = protocol.batch // (place.world * protocol.accumulate)
         if self.part * place.world * protocol.accumulate != protocol.batch:
-            raise TrainingError(
+            raise RequestError(
                 f"a batch of {protocol.batch} does not come in equal parts for {place.world} processes with "
-                f"{protocol.accumulate} parts each"
+                f"{protocol.accumulate} part(s) each: give a --batch that is a multiple of "
+                f"{place.world * protocol.accumulate}"
             )
         self.per_epoch = max(1, plan.train.images // protocol.batch)
         self.steps = self.per_epoch * protocol.epochs
@@ -130,9 +136,9 @@ class _Run:
         self.learner = Learner(model, protocol)
         self.stepped: nn.Module = self.learner
         if place.world > 1:
-            self.stepped = DistributedDataParallel(
-                self.learner, find_unused_parameters="prompt_encoder" in protocol.trained
-            )
+            # Without a mask the decoder has no gradient, and parts of the prompt encoder, for points, never have one.
+            unused = "prompt_encoder" in protocol.trained or not protocol.decodes
+            self.stepped = DistributedDataParallel(self.learner, find_unused_parameters=unused)
         self.optimizer = torch.optim.AdamW(self._groups(), lr=protocol.lr, weight_decay=protocol.weight_decay)
         self.schedule = Schedule(self.optimizer, protocol, self.per_epoch)
         self.scaler = torch.amp.GradScaler(place.device.type, enabled=protocol.precision == "fp16")
@@ -197,10 +203,7 @@ class _Run:
                 sums[name] = sums.get(name, 0) + value.detach().mean() / len(parts)
         means = {name: float(self.place.mean(value)) for name, value in sums.items()}
         if not math.isfinite(means["loss"]):
-            raise TrainingError(
-                f"the loss is {means['loss']} at step {self.step + 1}: lower --lr, or use --clip 1. "
-                f"{self.plan.out / CHECKPOINT} and the best weights are from before"
-            )
+            raise self._lost(f"the loss is {means['loss']}", self.step + 1)
         if protocol.clip is not None:
             self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.learner.parameters(), protocol.clip)
@@ -220,6 +223,7 @@ class _Run:
     def _validate(self, epoch: int, journal: Journal) -> None:
         """Write what the weights reach on the validation split; keep them where they are the best so far."""
         plan, model = self.plan, self._averaged()
+        self._check_weights()
         self._write(LAST, model, {})
         if plan.val is None or self.val_loader is None:
             self._write(BEST, model, {})
@@ -247,7 +251,20 @@ class _Run:
             about |= {f"val_{key}": f"{value:.6g}" for key, value in found.items()}
             save_weights(model, self.plan.out / name, about)
 
+    def _check_weights(self) -> None:
+        """A finite loss may leave weights that are not: they are never written over good ones."""
+        values = (value for value in self.learner.model.state_dict().values() if value.is_floating_point())
+        if not all(bool(value.isfinite().all()) for value in values):
+            raise self._lost("a weight is no longer a number", self.step)
+
+    def _lost(self, what: str, step: int) -> TrainingError:
+        return TrainingError(
+            f"{what} at step {step}: lower --lr, or use --clip 1. What {self.plan.out} holds, "
+            f"{CHECKPOINT} and the best weights, is from before"
+        )
+
     def _save(self) -> None:
+        self._check_weights()
         if self.place.first:
             state = {name: getattr(self, name).state_dict() for name in self._kept()}
             state |= {name: getattr(self, name) for name in ("step", "epoch_loss", "score")}
@@ -259,7 +276,7 @@ class _Run:
             for name in self._kept():
                 getattr(self, name).load_state_dict(state[name])
             self.step, self.epoch_loss, self.score = state["step"], state["epoch_loss"], state["score"]
-        except (KeyError, RuntimeError, ValueError) as error:
+        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise TrainingError(
                 f"{self.plan.out / CHECKPOINT} is of another run: {str(error).splitlines()[0]}. "
                 "Start again in another folder"

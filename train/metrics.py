@@ -7,6 +7,7 @@ distances are those of the surface-distance library in both.
 """
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ import numpy as np
 import surface_distance
 from numpy.typing import NDArray
 from scipy import ndimage
+from surface_distance import lookup_tables
 
 from train.errors import ScoreError
 
@@ -53,6 +55,43 @@ def surface_dice(truth: Mask, found: Mask, spacing: Sequence[float], tolerance: 
         return 0.0 if truth.any() or found.any() else float("nan")
     distances = surface_distance.compute_surface_distances(truth, found, tuple(map(float, spacing)))
     return float(surface_distance.compute_surface_dice_at_tolerance(distances, tolerance))
+
+
+def slab_dice(truth: Mask, found: Mask, tolerance: float = TOLERANCE) -> float:
+    """Return the `surface_dice` of masks (h, w) taken as slabs one voxel thick with a spacing of 1.
+
+    It equals that of (h, w, 1) and takes a tenth of the time: what lies nearest in a slab lies at the same height, so
+    that distances are those of the plane, and either height has a surface at each corner that touches the mask.
+    0 where one mask is empty, nan where both are.
+    """
+    if not (truth.any() and found.any()):
+        return 0.0 if truth.any() or found.any() else float("nan")
+    touched = truth | found
+    rows, columns = np.flatnonzero(touched.any(1)), np.flatnonzero(touched.any(0))
+    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    codes = [_corner_codes(mask[box]) for mask in (truth, found)]
+    areas = [_slab_areas()[code] for code in codes]
+    near = [ndimage.distance_transform_edt(code == 0) <= tolerance for code in codes]
+    within = areas[0][near[1]].sum() + areas[1][near[0]].sum()
+    return float(within / (areas[0].sum() + areas[1].sum()))
+
+
+def _corner_codes(mask: Mask) -> NDArray[np.uint8]:
+    """Return (h + 1, w + 1): at each corner between pixels, which of the four around it are in the mask (h, w)."""
+    around = np.pad(mask, 1).view(np.uint8)
+    code: NDArray[np.uint8] = 8 * around[:-1, :-1] + 4 * around[:-1, 1:] + 2 * around[1:, :-1] + around[1:, 1:]
+    return code
+
+
+@cache
+def _slab_areas() -> NDArray[np.float64]:
+    """Return the area of a slab's surface at a corner of each code, of both heights together."""
+    areas = lookup_tables.create_table_neighbour_code_to_surface_area((1, 1, 1))
+    kernel = lookup_tables.ENCODE_NEIGHBOURHOOD_3D_KERNEL
+    inside = np.arange(16)[:, None] >> [3, 2, 1, 0] & 1
+    below, above = (areas[inside @ kernel[..., height].ravel()] for height in (0, 1))
+    both: NDArray[np.float64] = below + above
+    return both
 
 
 def score_mask(truth: Mask, found: Mask, spacing: Sequence[float] | None = None, tolerance: float = TOLERANCE) -> Score:
@@ -120,15 +159,19 @@ def cvpr24(truth: Labels, found: Labels, spacing: Sequence[float] | None = None,
         ScoreError: as `score_mask`.
     """
     spacing = _checked(truth, found, spacing, tolerance)
-    if truth.ndim == 2:
-        truth, found, spacing = truth[..., None], found[..., None], (1.0, 1.0, 1.0)
     # int(): in NumPy 2 the largest of uint8 and one more is 0.
     pairs = [(truth == i, found == i) for i in range(1, int(truth.max(initial=0)) + 1)]
-    dsc = float(np.mean([dice(*pair) for pair in pairs])) if pairs else float("nan")
-    nsd = 0.0
-    if dsc > NSD_FROM_DSC:
-        nsd = float(np.mean([surface_dice(*pair, spacing[::-1], tolerance) for pair in pairs]))
-    return Score(round(dsc, 4), round(nsd, 4))
+    if truth.ndim == 2:
+        return cvpr24_mean([Score(dice(*pair), slab_dice(*pair, tolerance)) for pair in pairs])
+    return cvpr24_mean([Score(dice(*pair), surface_dice(*pair, spacing[::-1], tolerance)) for pair in pairs])
+
+
+def cvpr24_mean(scores: Sequence[Score]) -> Score:
+    """Return a case's score from those of its labels by the challenge's rules: see `cvpr24`."""
+    if not scores:
+        return Score(float("nan"), 0.0)
+    dsc, nsd = np.mean(scores, axis=0).tolist()
+    return Score(round(dsc, 4), round(nsd, 4) if dsc > NSD_FROM_DSC else 0.0)
 
 
 SCORERS: MappingProxyType[str, Callable[..., Score]] = MappingProxyType({"cvpr24": cvpr24, "correct": correct})

@@ -1,9 +1,10 @@
 """A training protocol: the numbers of a run, read from a YAML file of `train/protocols` or of the user's own."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from difflib import get_close_matches
 from importlib.resources import files
+from math import inf
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin
@@ -16,6 +17,27 @@ LOSSES = ("embedding", "dice", "bce", "iou")
 SCHEDULES = ("constant", "plateau", "cosine")
 PRECISIONS = ("float32", "bf16", "fp16")
 FOLLOWS = ("flipped", "as_stored")
+LIMITS: dict[str, tuple[str, Callable[[float], bool]]] = {
+    "epochs": ("at least 1", lambda value: value >= 1),
+    "batch": ("at least 1", lambda value: value >= 1),
+    "accumulate": ("at least 1", lambda value: value >= 1),
+    "lr": ("above 0", lambda value: 0 < value < inf),
+    "encoder_lr": ("above 0", lambda value: 0 < value < inf),
+    "weight_decay": ("at least 0", lambda value: 0 <= value < inf),
+    "factor": ("between 0 and 1", lambda value: 0 < value < 1),
+    "patience": ("at least 0", lambda value: value >= 0),
+    "warmup": ("at least 0", lambda value: 0 <= value < inf),
+    "clip": ("above 0", lambda value: 0 < value < inf),
+    "ema": ("between 0 and 1, such as 0.999", lambda value: 0 < value < 1),
+    "temperature": ("at least 1", lambda value: value >= 1),
+}
+"""What a number of a protocol must be; none of them holds for a value that is no number."""
+
+
+class RequestError(TrainingError):
+    """A run was asked for wrongly; nothing was done."""
+
+    exit_code = 2
 
 
 @dataclass(frozen=True)
@@ -23,20 +45,24 @@ class Protocol:
     """How a model is trained. `help` is what a command line says of a field.
 
     Raises:
-        TrainingError: a number makes no sense.
+        RequestError: a number makes no sense.
     """
 
     source: str = field(default="", metadata={"help": "Where the numbers are from."})
     losses: dict[str, float] = field(
         default_factory=lambda: {"dice": 1.0, "bce": 1.0, "iou": 1.0},
-        metadata={"help": "Weights of embedding (MSE to the teacher's), dice, bce, iou (MSE of the expected IoU)."},
+        metadata={
+            "help": "Weights of embedding (MSE to the teacher's), dice, bce, iou (MSE of expected IoU): dice=1,bce=1."
+        },
     )
     trained: tuple[str, ...] = field(
-        default=PARTS, metadata={"help": "What learns: image_encoder, prompt_encoder, mask_decoder."}
+        default=PARTS, metadata={"help": "What learns, joined by commas: image_encoder, prompt_encoder, mask_decoder."}
     )
     copied: tuple[str, ...] = field(
         default=(),
-        metadata={"help": "What starts as the teacher's: mask_decoder, image_encoder.neck, PART=PART_OF_TEACHER."},
+        metadata={
+            "help": "What starts as the teacher's, joined by commas: mask_decoder, image_encoder.neck, PART=ITS_PART."
+        },
     )
     epochs: int = field(default=10, metadata={"help": "An epoch shows each image once, with one of its masks."})
     batch: int = field(default=8, metadata={"help": "Images in one step, of all processes together."})
@@ -73,18 +99,20 @@ class Protocol:
         )
         for name, values, given in allowed:
             if wrong := [value for value in given if value not in values]:
-                raise TrainingError(f"{name}: {wrong[0]!r} is none of {', '.join(values)}")
-        for name in ("epochs", "batch", "accumulate"):
-            if getattr(self, name) < 1:
-                raise TrainingError(f"{name}: {getattr(self, name)} must be at least 1")
+                raise RequestError(f"{name}: {wrong[0]!r} is none of {', '.join(values)}.{_closest(wrong[0], values)}")
+        for name, (limit, holds) in LIMITS.items():
+            value = getattr(self, name)
+            if value is not None and not holds(value):
+                raise RequestError(f"{name}: {value} must be {limit}")
+        for name, weight in self.losses.items():
+            if not 0 <= weight < inf:
+                raise RequestError(f"losses: {name} is weighed by {weight}, which must be at least 0")
+        if len(set(self.trained)) < len(self.trained):
+            raise RequestError(f"trained: {', '.join(self.trained)} names a part twice")
         if not self.trained or not any(weight > 0 for weight in self.losses.values()):
-            raise TrainingError("nothing would learn: `trained` needs a part, and `losses` a weight above 0")
-        if min(self.losses.values()) < 0 or self.lr <= 0 or (self.encoder_lr is not None and self.encoder_lr <= 0):
-            raise TrainingError("losses are weighed by 0 or more, and learning rates are above 0")
-        if self.ema is not None and not 0 < self.ema < 1:
-            raise TrainingError(f"ema: {self.ema} must lie between 0 and 1, such as 0.999")
+            raise RequestError("nothing would learn: `trained` needs a part, and `losses` a weight above 0")
         if self.batch % self.accumulate:
-            raise TrainingError(f"a batch of {self.batch} does not come in {self.accumulate} equal parts")
+            raise RequestError(f"a batch of {self.batch} does not come in {self.accumulate} equal parts")
 
     def uses(self, loss: str) -> bool:
         """True where a loss has a weight above 0."""
@@ -106,41 +134,56 @@ def load_protocol(source: str, overrides: Mapping[str, Any] | None = None) -> Pr
     """Return a protocol by its name or the path of a YAML file, with some of its values overridden.
 
     Raises:
-        TrainingError: there is no such protocol, or a key or value is not known.
+        RequestError: there is no such protocol, or a key or value is not known.
     """
     import yaml
 
     path = Path(source)
     if path.suffix in (".yaml", ".yml"):
         if not path.is_file():
-            raise TrainingError(f"{path} is no file: give a protocol's file, or one of {', '.join(protocol_names())}")
-        text = path.read_text("utf-8")
+            raise RequestError(f"{path} is no file: give a protocol's file, or one of {', '.join(protocol_names())}")
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RequestError(f"{path} cannot be read: {error}") from error
     elif source in protocol_names():
         text = (files("train.protocols") / f"{source}.yaml").read_text("utf-8")
     else:
-        raise TrainingError(f"no protocol is called {source!r}: there are {', '.join(protocol_names())}")
+        names = protocol_names()
+        raise RequestError(
+            f"no protocol is called {source!r}.{_closest(source, names)} There are {', '.join(names)}; a file of your "
+            "own ends in .yaml"
+        )
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise TrainingError(f"{source} is no YAML: {error}") from error
+        raise RequestError(f"{source} is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
-        raise TrainingError(f"{source}: a protocol is a mapping, such as `epochs: 50`")
-    return make_protocol({**content, **(overrides or {})}, source)
+        raise RequestError(f"{source}: a protocol is a mapping, such as `epochs: 50`")
+    protocol = make_protocol(content, source)
+    return make_protocol({**plain(protocol), **overrides}, "command line") if overrides else protocol
 
 
 def make_protocol(values: Mapping[str, Any], source: str = "protocol") -> Protocol:
-    """Return the protocol of plain values, each checked against its field.
+    """Return the protocol of plain values, each checked against its field; `source` is what errors name.
 
     Raises:
-        TrainingError: a key or value is not known.
+        RequestError: a key or value is not known.
     """
     known = {one.name: one.type for one in fields(Protocol)}
     for name in values:
         if name not in known:
-            close = get_close_matches(name, known, n=1)
-            hint = f" Did you mean {close[0]}?" if close else ""
-            raise TrainingError(f"{source}: there is no {name!r}.{hint} There are {', '.join(known)}")
-    return Protocol(**{name: _typed(name, value, known[name], source) for name, value in values.items()})
+            raise RequestError(f"{source}: there is no {name!r}.{_closest(name, known)} There are {', '.join(known)}")
+    typed = {name: _typed(name, value, known[name], source) for name, value in values.items()}
+    try:
+        return Protocol(**typed)
+    except RequestError as error:
+        raise RequestError(f"{source}: {error}") from error
+
+
+def _closest(word: Any, known: Iterable[str]) -> str:
+    close = get_close_matches(str(word), known, n=1)
+    return f" Did you mean {close[0]}?" if close else ""
 
 
 def protocol_fields() -> dict[str, str]:
@@ -151,11 +194,8 @@ def protocol_fields() -> dict[str, str]:
 def parse_value(name: str, text: str) -> Any:
     """Return the plain value of a field written in one word: `8`, `null`, `modality,label`, `dice=1,bce=0.5`.
 
-    Raises:
-        TrainingError: it is no value of this field.
+    What is no value of the field is returned as a word, for `make_protocol` to refuse.
     """
-    import yaml
-
     kind = {one.name: one.type for one in fields(Protocol)}[name]
     kinds = get_args(kind) if isinstance(kind, UnionType) else (kind,)
     origin = get_origin(kinds[0]) or kinds[0]
@@ -167,12 +207,14 @@ def parse_value(name: str, text: str) -> Any:
         return {key: _number(value) for key, _, value in pairs}
     if origin is float:
         return None if text in ("null", "none") and type(None) in kinds else _number(text)
-    return yaml.safe_load(text)
+    if origin is bool:
+        return {"true": True, "false": False}.get(text.lower(), text)
+    return _number(text, int) if origin is int else text
 
 
-def _number(text: str) -> Any:
+def _number(text: str, kind: Callable[[str], float] = float) -> Any:
     try:
-        return float(text)
+        return kind(text)
     except ValueError:
         return text
 
@@ -187,16 +229,21 @@ def _typed(name: str, value: Any, kind: Any, source: str) -> Any:
     if value is None and type(None) in kinds:
         return None
     wanted = get_origin(kinds[0]) or kinds[0]
+    # YAML takes 1e-4, which has no point, for a word.
+    if wanted is float and isinstance(value, str):
+        value = _number(value)
+    elif wanted is dict and isinstance(value, dict):
+        value = {key: _number(weight) if isinstance(weight, str) else weight for key, weight in value.items()}
     if wanted is tuple and isinstance(value, (list, tuple)) and all(isinstance(word, str) for word in value):
         return tuple(value)
     if wanted is dict and isinstance(value, dict):
-        if all(isinstance(weight, (int, float)) for weight in value.values()):
+        if all(isinstance(weight, (int, float)) and not isinstance(weight, bool) for weight in value.values()):
             return {str(key): float(weight) for key, weight in value.items()}
     elif wanted is float and isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
     elif isinstance(value, wanted) and isinstance(value, bool) == (wanted is bool):
         return value
-    raise TrainingError(f"{source}: {name} is {value!r}, where {_described(kind)} is wanted")
+    raise RequestError(f"{source}: {name} is {value!r}, where {_described(kind)} is wanted")
 
 
 def _described(kind: Any) -> str:

@@ -8,8 +8,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from train.errors import OutputError, TrainingError
+from train.checkpoint import CHECKPOINT
+from train.errors import OutputError
 from train.files import write_whole
+from train.protocol import RequestError
 from train.samples import Samples
 
 RUN = "run.json"
@@ -27,7 +29,10 @@ def describe_samples(samples: Samples) -> dict[str, Any]:
 
 
 def describe_code() -> dict[str, str]:
-    """Return the versions of what computes: this package, its commit where it is a checkout, Python, torch."""
+    """Return the versions of what computes: this package, its commit where it is a checkout, Python, torch.
+
+    A commit ends in `-dirty` where files were changed since.
+    """
     import torch
 
     try:
@@ -35,10 +40,13 @@ def describe_code() -> dict[str, str]:
     except PackageNotFoundError:
         own = "unknown"
     found = {"medcorpus": own, "python": platform.python_version(), "torch": torch.__version__}
+    checkout = Path(__file__).parents[1]
+    if not (checkout / ".git").exists():  # installed, perhaps inside another project's checkout
+        return found
     try:
-        commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True,
-                                text=True, timeout=10, check=True)  # fmt: skip
-        found["commit"] = commit.stdout.strip()
+        told = subprocess.run(["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"], cwd=checkout,
+                              capture_output=True, text=True, timeout=10, check=True)  # fmt: skip
+        found["commit"] = told.stdout.strip()
     except (OSError, subprocess.SubprocessError):
         pass
     return found
@@ -47,20 +55,25 @@ def describe_code() -> dict[str, str]:
 def begin_run(folder: Path, run: dict[str, Any], *, resume: bool) -> None:
     """Make a run's folder and write run.json; a resumed run must be the same as before.
 
+    A run that ended before its first checkpoint has nothing to lose: another may take its folder.
+
     Raises:
-        TrainingError: the folder holds a run already, or another one than is to be resumed.
+        RequestError: the folder holds a run already, or another one than is to be resumed.
         OutputError: the folder cannot be written to.
     """
     file = folder / RUN
     if resume:
         if not file.is_file():
-            raise TrainingError(f"there is nothing to resume: {file} is no file. Start without --resume")
-        before = json.loads(file.read_text("utf-8"))
+            raise RequestError(f"there is nothing to resume: {file} is no file. Start without --resume")
+        try:
+            before = json.loads(file.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise RequestError(f"{file} cannot be read: {error}. Give another --out") from error
         if changed := _differences({key: before.get(key) for key in SAME}, {key: run.get(key) for key in SAME}):
-            raise TrainingError(f"{folder} holds another run: {'; '.join(changed)}. Give the same, or another --out")
+            raise RequestError(f"{folder} holds another run: {'; '.join(changed)}. Give the same, or another --out")
         return
-    if file.exists():
-        raise TrainingError(f"{folder} holds a run already: go on with it by --resume, or give another --out")
+    if (folder / CHECKPOINT).exists():
+        raise RequestError(f"{folder} holds a run already: go on with it by --resume, or give another --out")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

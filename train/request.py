@@ -11,14 +11,14 @@ import torch
 from train.distributed import Place
 from train.embed import HASH, distinct_images
 from train.embeddings import EmbeddingCache
-from train.errors import DataError, ModelError, TrainingError
+from train.errors import DataError, ModelError
 from train.loop import Plan
 from train.models.imagenet import load_imagenet
 from train.models.load import load_model, parse_model
 from train.models.presets import preset
 from train.models.segmenter import Segmenter
 from train.models.weights import find_weights, load_weights
-from train.protocol import Protocol, plain
+from train.protocol import Protocol, RequestError, plain
 from train.provenance import begin_run, describe_code, describe_samples
 from train.samples import Samples
 from train.selection import Selection
@@ -32,8 +32,8 @@ class Request:
     """What a training command was asked for.
 
     `model` is a preset's name, `start` its first weights (None: random, by the seed), `backbone` whether its backbone
-    starts from ImageNet's; `teacher` is NAME, NAME=FILE or
-    FILE; `embeddings` the folder of the teacher's stored ones. `val` is the split to validate on, None for none.
+    starts from ImageNet's; `teacher` is NAME, NAME=FILE or FILE; `embeddings` the folder of the teacher's stored ones.
+    `split` is what to train on, None for all; `val` the split to validate on, None for none.
     """
 
     command: str
@@ -45,7 +45,7 @@ class Request:
     backbone: bool = False
     teacher: str | None = None
     embeddings: Path | None = None
-    split: str = "train"
+    split: str | None = "train"
     val: str | None = "val"
     seed: int = 0
     workers: int = 0
@@ -58,7 +58,7 @@ def make_plan(request: Request, place: Place, *, resume: bool) -> Plan:
     Raises:
         ModelError, WeightsError: a model or its weights cannot be had, or do not fit.
         DataError, CatalogError: there is nothing to train on.
-        TrainingError: student, teacher and stored embeddings do not fit, or the folder holds another run.
+        RequestError: student, teacher and stored embeddings do not fit, or the folder holds another run.
     """
     protocol = request.protocol
     columns = (*COLUMNS, *protocol.balance)
@@ -104,9 +104,8 @@ def _target(
         return None
     if request.embeddings is not None:
         cache = EmbeddingCache(request.embeddings)
-        told = cache.about.get("teacher")
-        if teacher is not None and told != teacher.preset.name:
-            raise TrainingError(f"{request.embeddings} holds embeddings of {told}, not of {teacher.preset.name}")
+        if request.teacher is not None:
+            _check_teacher(request.embeddings, cache.about, _teacher(request.teacher))
         keys = {key for one in samples for key in distinct_images(one)}
         if missing := sum(key not in cache for key in keys):
             raise DataError(
@@ -115,8 +114,18 @@ def _target(
             )
         return StoredTarget(cache, flipped=request.protocol.follow == "flipped")
     if teacher is None:
-        raise TrainingError("the protocol weighs `embedding`: give --teacher, or --embeddings")
+        raise RequestError("the protocol weighs `embedding`: give --teacher, or --embeddings")
     return LiveTarget(teacher, model.preset.image_size, place.device)
+
+
+def _check_teacher(folder: Path, about: dict[str, Any], teacher: dict[str, str]) -> None:
+    told = about.get("teacher")
+    if told != teacher["model"]:
+        raise RequestError(f"{folder} holds embeddings of {told}, not of {teacher['model']}: give that --teacher, or "
+                           "other --embeddings")  # fmt: skip
+    if about.get("sha256") != teacher["sha256"]:
+        raise RequestError(f"{folder} holds embeddings of a {told} with other weights than {teacher['weights']}: give "
+                           "that file as --teacher, or other --embeddings")  # fmt: skip
 
 
 def _describe(request: Request, train: Samples, val: Samples | None) -> dict[str, Any]:

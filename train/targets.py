@@ -9,9 +9,9 @@ from train.augment import apply_symmetry
 from train.data import Item, as_symmetry
 from train.embed import HASH
 from train.embeddings import EmbeddingCache
-from train.errors import TrainingError
 from train.models.presets import EMBEDDING, GRID
 from train.models.segmenter import Segmenter
+from train.protocol import RequestError
 from train.samples import Samples
 
 
@@ -27,13 +27,13 @@ class LiveTarget:
     """Runs the teacher on the very images that the student sees.
 
     Raises:
-        TrainingError: the teacher takes images of another size than the student, or gives another embedding.
+        RequestError: the teacher takes images of another size than the student, or gives another embedding.
     """
 
     def __init__(self, teacher: Segmenter, size: int, device: torch.device) -> None:
         name = teacher.preset.name
         if teacher.preset.image_size != size:
-            raise TrainingError(
+            raise RequestError(
                 f"{name} takes images of {teacher.preset.image_size} pixels, the student of {size}: store its "
                 "embeddings first, by `train embed`"
             )
@@ -53,9 +53,6 @@ class StoredTarget:
     Args:
         cache: The folder.
         flipped: An embedding is flipped and turned with its image; else it is taken as it was stored.
-
-    Raises:
-        TrainingError: an embedding has another shape.
     """
 
     def __init__(self, cache: EmbeddingCache, *, flipped: bool = True) -> None:
@@ -74,9 +71,9 @@ class StoredTarget:
 
 
 def check_shape(name: str, shape: torch.Size | tuple[int, ...]) -> None:
-    """Raise TrainingError where an embedding is not 256 x 64 x 64."""
+    """Raise RequestError where an embedding is not 256 x 64 x 64."""
     if tuple(shape) != (EMBEDDING, GRID, GRID):
-        raise TrainingError(
+        raise RequestError(
             f"an embedding of {name} is {' x '.join(map(str, shape))}, the student's {EMBEDDING} x {GRID} x {GRID}: "
             "take another teacher"
         )

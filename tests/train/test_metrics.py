@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from train.errors import ScoreError
-from train.metrics import SCORERS, correct, cvpr24, dice, score_mask, surface_dice
+from train.metrics import SCORERS, correct, cvpr24, dice, score_mask, slab_dice, surface_dice
 
 
 def disc(radius, size=256):
@@ -148,3 +148,28 @@ def test_correct_does_not_depend_on_the_order_of_axes(pair, seed):
 def test_what_does_not_fit_is_told(scorer, shape, spacing, tolerance, told):
     with pytest.raises(ScoreError, match=told):
         SCORERS[scorer](np.zeros((8, 8), np.uint8), np.zeros(shape, np.uint8), spacing, tolerance)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=12).flatmap(
+        lambda shape: st.tuples(*[arrays(bool, shape)] * 2)
+    ),
+    st.sampled_from([0, 1, 1.5, 2, 4]),
+)
+def test_a_slab_in_the_plane_is_the_slab_in_space(pair, tolerance):
+    truth, found = pair
+    expected = surface_dice(truth[..., None], found[..., None], (1, 1, 1), tolerance)
+    np.testing.assert_allclose(slab_dice(truth, found, tolerance), expected, rtol=1e-12)
+
+
+@settings(max_examples=50, deadline=None)
+@given(array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=9).flatmap(
+    lambda shape: st.tuples(*[arrays(np.uint8, shape, elements=st.integers(0, 3))] * 2)
+))  # fmt: skip
+def test_a_case_of_the_challenge_is_the_mean_of_its_labels_as_slabs_in_space(pair):
+    truth, found = pair
+    masks = [(truth[..., None] == i, found[..., None] == i) for i in range(1, int(truth.max()) + 1)]
+    dsc = np.mean([dice(*pair) for pair in masks]) if masks else np.nan
+    nsd = np.mean([surface_dice(*pair, (1, 1, 1)) for pair in masks]) if dsc > 0.2 else 0
+    np.testing.assert_allclose(cvpr24(truth, found), (dsc, nsd), atol=0.00005001)

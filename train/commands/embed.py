@@ -47,12 +47,12 @@ def embed(
         digest = file_digest(content, "sha256").hexdigest()
     about = {"teacher": preset.name, "sha256": digest, "image_size": preset.image_size, "precision": precision}
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    writer = EmbeddingWriter(out, about, rank)
     place = device or (f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if gpu_there() else "cpu")
     if place == "cpu":
         encode, remarks = cpu_encoder(teacher, engine, precision, threads)
     else:
         encode, remarks = gpu_encoder(teacher, place, precision)
+    writer = EmbeddingWriter(out, about, rank)
     for remark in remarks:
         typer.echo(f"{teacher}: {remark}", err=True)
     images = distinct_images(samples)

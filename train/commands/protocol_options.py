@@ -36,6 +36,7 @@ def with_protocol_flags(command: Callable[..., None]) -> Callable[..., None]:
         for name, text in fields.items()
     ]  # fmt: skip
     keywords = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
+    called.__doc__ = f"{command.__doc__}\n\n    Flags from --{next(iter(fields))} on override numbers of the protocol."
     called.__signature__ = inspect.Signature([*keywords, *flags])  # type: ignore[attr-defined]
     called.__annotations__ = {one.name: one.annotation for one in (*keywords, *flags)}
     return called

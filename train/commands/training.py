@@ -5,10 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from train.commands.options import Every, Manifest, Only, Shares, SplitSeed, Without, select, split_of
+from train.commands.options import ALL, Every, Manifest, Only, Shares, SplitSeed, Without, select, split_of
 from train.commands.protocol_options import with_protocol_flags
+from train.protocol import protocol_names
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from train.request import Request
 
 Out = Annotated[Path, typer.Option(help="The run's folder: weights, log, checkpoint.", show_default=False)]
@@ -18,7 +21,10 @@ Workers = Annotated[int, typer.Option(min=0, help="Processes that read images; 0
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1.  [default: a GPU where there is one]")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads of a CPU.  [default: one a core]")]
 CheckpointSteps = Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")]
-Split = Annotated[str, typer.Option(help="The split to train on.")]
+ProtocolName = Annotated[
+    str, typer.Option("--protocol", help=f"{', '.join(protocol_names())}, or a YAML file of your own.")
+]
+Split = Annotated[str, typer.Option(help=f"The split to train on; `{ALL}`: every mask.")]
 Val = Annotated[str, typer.Option("--val-split", help="The split that chooses the best weights; `none`: the last.")]
 
 
@@ -30,7 +36,7 @@ def teacher(
     weights: Annotated[
         str | None, typer.Option(help="First weights: a file, or a name with weights of its own.  [default: random]")
     ] = None,
-    protocol: Annotated[str, typer.Option(help="A protocol's name, or a YAML file of your own.")] = "swin-t",
+    protocol: ProtocolName = "swin-t",
     only: Only = None,
     without: Without = None,
     every: Every = 1,
@@ -51,11 +57,10 @@ def teacher(
     from train.request import Request
 
     selection = select(manifest, only, without, every, shares, split_seed)
-    _train(
-        Request("teacher", model, load_protocol(protocol, given), selection, out, start=weights, split=split,
-                val=_val(val), seed=seed, workers=workers, checkpoint_steps=checkpoint_steps),
-        device, threads, resume,
-    )  # fmt: skip
+    request = Request("teacher", model, load_protocol(protocol, given), selection, out, start=weights,
+                      split=split_of(split), val=_val(val), seed=seed, workers=workers,
+                      checkpoint_steps=checkpoint_steps)  # fmt: skip
+    _train([(request, resume)], device, threads)
 
 
 @with_protocol_flags
@@ -71,9 +76,10 @@ def distill(
     backbone: Annotated[
         bool, typer.Option("--backbone", help="Start the student's backbone from ImageNet's weights (effnet-lite0).")
     ] = False,
-    protocol: Annotated[str, typer.Option(help="A protocol's name, or a YAML file of your own.")] = "repvit-m0.6",
+    protocol: ProtocolName = "repvit-m0.6",
     then: Annotated[
-        str | None, typer.Option(help="A second protocol, with mask losses, run after it into OUT/finetune.")
+        str | None,
+        typer.Option(help="A second protocol, with mask losses, as it stands, run after it into OUT/finetune."),
     ] = None,
     only: Only = None,
     without: Without = None,
@@ -93,24 +99,26 @@ def distill(
     """Teach a light student the embeddings of a strong teacher, whose prompt encoder and decoder it takes over."""
     from dataclasses import replace
 
+    from train.checkpoint import CHECKPOINT
     from train.loop import BEST
     from train.protocol import load_protocol
-    from train.provenance import RUN
     from train.request import Request
 
     first = load_protocol(protocol, given)
     second = load_protocol(then) if then is not None else None
     selection = select(manifest, only, without, every, shares, split_seed)
     request = Request("distill", student, first, selection, out, start=weights, backbone=backbone, teacher=teacher,
-                      embeddings=embeddings, split=split, val=_val(val), seed=seed, workers=workers,
+                      embeddings=embeddings, split=split_of(split), val=_val(val), seed=seed, workers=workers,
                       checkpoint_steps=checkpoint_steps)  # fmt: skip
+    if second is None:
+        _train([(request, resume)], device, threads)
+        return
     after = out / "finetune"
-    if not (resume and second is not None and (after / RUN).is_file()):
-        _train(request, device, threads, resume)
-        resume = False
-    if second is not None:
-        _train(replace(request, command="finetune", protocol=second, out=after, start=str(out / BEST), backbone=False),
-               device, threads, resume)  # fmt: skip
+    tuned = replace(request, command="finetune", protocol=second, out=after, start=str(out / BEST), backbone=False)
+    if resume and (after / CHECKPOINT).is_file():
+        _train([(tuned, True)], device, threads)
+    else:
+        _train([(request, resume), (tuned, False)], device, threads)
 
 
 @with_protocol_flags
@@ -120,7 +128,7 @@ def finetune(
     model: Annotated[str, typer.Option(help="NAME=FILE, or a file that names its model.", show_default=False)],
     teacher: Annotated[str | None, typer.Option(help="For protocols that weigh `embedding`.")] = None,
     embeddings: Annotated[Path | None, typer.Option(help="The teacher's, stored by `train embed`.")] = None,
-    protocol: Annotated[str, typer.Option(help="A protocol's name, or a YAML file of your own.")] = "lite-medsam",
+    protocol: ProtocolName = "lite-medsam",
     only: Only = None,
     without: Without = None,
     every: Every = 1,
@@ -143,19 +151,18 @@ def finetune(
 
     chosen, file = parse_model(model)
     selection = select(manifest, only, without, every, shares, split_seed)
-    _train(
-        Request("finetune", chosen.name, load_protocol(protocol, given), selection, out,
-                start=str(file or chosen.name), teacher=teacher, embeddings=embeddings, split=split, val=_val(val),
-                seed=seed, workers=workers, checkpoint_steps=checkpoint_steps),
-        device, threads, resume,
-    )  # fmt: skip
+    request = Request("finetune", chosen.name, load_protocol(protocol, given), selection, out,
+                      start=str(file or chosen.name), teacher=teacher, embeddings=embeddings, split=split_of(split),
+                      val=_val(val), seed=seed, workers=workers, checkpoint_steps=checkpoint_steps)  # fmt: skip
+    _train([(request, resume)], device, threads)
 
 
 def _val(text: str) -> str | None:
     return None if text == "none" else split_of(text)
 
 
-def _train(request: "Request", device: str | None, threads: int | None, resume: bool) -> None:
+def _train(runs: "Sequence[tuple[Request, bool]]", device: str | None, threads: int | None) -> None:
+    """Do one run after the other, each from its start or resumed."""
     import torch
 
     from train.distributed import start, stop
@@ -164,13 +171,15 @@ def _train(request: "Request", device: str | None, threads: int | None, resume: 
 
     if threads is not None:
         torch.set_num_threads(threads)
+    # Joined once: torchrun's processes do not find one another a second time.
     place = start(device)
     try:
-        result = train_model(make_plan(request, place, resume=resume), place, resume=resume)
+        for request, resume in runs:
+            result = train_model(make_plan(request, place, resume=resume), place, resume=resume)
+            if place.first:
+                typer.echo(f"{result.steps} steps; best weights: {result.best}")
     except KeyboardInterrupt:
-        typer.echo(f"stopped: --resume goes on from the last checkpoint in {request.out}", err=True)
+        typer.echo(f"stopped: --resume goes on from the last checkpoint in {runs[0][0].out}", err=True)
         raise typer.Exit(1) from None
     finally:
         stop()
-    if place.first:
-        typer.echo(f"{result.steps} steps; best weights: {result.best}")

@@ -1,4 +1,4 @@
-"""SAM's prompt encoder for boxes (Kirillov et al. 2023), which every preset shares: 6,220 parameters."""
+"""SAM's prompt encoder (Kirillov et al. 2023) for boxes, points and masks, which every preset shares."""
 
 from math import pi
 
@@ -32,7 +32,7 @@ class RandomPositions(nn.Module):
 
 
 class PromptEncoder(nn.Module):
-    """Boxes to prompt tokens; the parts for clicks and masks are only here since checkpoints have them."""
+    """Boxes and points to prompt tokens, masks to what is added to the embedding."""
 
     def __init__(self, image_size: int) -> None:
         super().__init__()
@@ -58,9 +58,26 @@ class PromptEncoder(nn.Module):
             The corners' tokens (N, 2, 256), and what is added to the embedding where there is no mask prompt,
             (1, 256, 1, 1).
         """
-        corners = (boxes.float().reshape(-1, 2, 2) + 0.5) / self.image_size
-        kinds = torch.cat([self.point_embeddings[i](corners.new_zeros(1).long()) for i in BOX_CORNERS])
-        return self.pe_layer(corners) + kinds, self.no_mask_embed.weight.reshape(1, EMBEDDING, 1, 1)
+        kinds = torch.tensor([BOX_CORNERS], device=boxes.device).expand(len(boxes), -1)
+        return self.tokens(boxes.float().reshape(-1, 2, 2), kinds), self.dense()
+
+    def tokens(self, places: Tensor, kinds: Tensor) -> Tensor:
+        """Encode places (N, T, 2) of x, y in pixels of the padded image, and their kinds (N, T), as (N, T, 256).
+
+        A kind is 0 for a point outside the object, 1 for one inside, 2 and 3 for a box's corners, -1 for no point.
+        """
+        encoded = self.pe_layer((places + 0.5) / self.image_size) * (kinds >= 0)[..., None]
+        row = kinds.new_zeros(1)
+        table = torch.cat([self.not_a_point_embed(row), *(embedding(row) for embedding in self.point_embeddings)])
+        out: Tensor = encoded + table[kinds + 1]
+        return out
+
+    def dense(self, masks: Tensor | None = None) -> Tensor:
+        """What is added to the embedding: of mask logits (N, 1, 256, 256), or (1, 256, 1, 1) where there are none."""
+        if masks is None:
+            return self.no_mask_embed.weight.reshape(1, EMBEDDING, 1, 1)
+        out: Tensor = self.mask_downscaling(masks)
+        return out
 
     def dense_positions(self) -> Tensor:
         """The encoded centre of each place of the embedding, (1, 256, 64, 64)."""

@@ -1,18 +1,37 @@
-"""`predict`: a folder of cases with boxes into a folder of masks.
+"""`predict`: cases with boxes into masks.
 
 Exit status: 0 done, 1 done but something failed, 2 asked wrongly. Heavy imports stand inside the command.
 """
 
 import json
 import os
+import re
 import sys
-from enum import Enum
-from pathlib import Path
-from typing import Annotated
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 import typer
 
 from catalog.errors import MedcorpusError
+from train.commands.options import Every, Only, Shares, SplitSeed, Without, select, split_of
+from train.predict import options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from curate.window import Window
+    from train.predict.inputs import Source
+
+DEFAULT_MODEL = "lite-medsam"
+MEMORY = "512M"
+EXTRAS = {
+    "openvino": "predict",
+    "onnxruntime": "predict",
+    "torch": "train",
+    "scipy": "train",
+    "surface_distance": "train",
+}
+"""Libraries that are not always there, and the extra that brings each."""
 
 app = typer.Typer(
     add_completion=False,
@@ -22,92 +41,130 @@ app = typer.Typer(
 )
 
 
-class PropagationName(str, Enum):  # noqa: UP042 - typer shows the values of a str Enum
-    """The choices of --propagation."""
-
-    clean = "clean"
-    official = "official"
-
-
 @app.command()
 def predict(
-    folder: Annotated[
-        Path,
-        typer.Argument(help="The cases, one .npz each: imgs, and boxes x0 y0 x1 y1 (2D) or x0 y0 z0 x1 y1 z1 (3D)."),
-    ],
-    out: Annotated[Path, typer.Option(help="The masks: files of the same names with the key segs.")],
-    model: Annotated[str, typer.Option(help="A name that `train models` lists, or timm:NAME.")] = "lite-medsam",
-    weights: Annotated[
-        Path | None, typer.Option(help="A .pth, .pt or .safetensors file.  [default: the model's own]")
-    ] = None,
-    propagation: Annotated[
-        PropagationName,
-        typer.Option(
-            help="How a box goes from slice to slice: clean, by the mask alone; official, equal to LiteMedSAM's script."
-        ),
-    ] = PropagationName.clean,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads.  [default: one a core]")] = None,
-    overlay: Annotated[Path | None, typer.Option(help="Draw boxes and masks into PNG files in this folder.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON.")] = False,
+    out: options.Out,
+    folder: options.Folder = None,
+    manifest: options.Manifest = None,
+    boxes: options.Boxes = None,
+    boxes_from: options.BoxesFrom = None,
+    points: options.Points = None,
+    masks: options.Masks = None,
+    truth: options.Truth = None,
+    window: options.Window = "none",
+    model: options.Model = DEFAULT_MODEL,
+    engine: options.Engine = options.EngineName.auto,
+    precision: options.Precision = options.PrecisionName.f32,
+    threads: options.Threads = None,
+    cache: options.Cache = None,
+    propagation: options.Propagation = options.PropagationName.clean,
+    memory: options.Memory = MEMORY,
+    min_iou: options.MinIou = None,
+    score: options.Score = False,
+    overlay: options.Overlay = None,
+    as_json: options.AsJson = False,
+    jitter: options.Jitter = 0,
+    seed: options.Seed = 0,
+    split: options.Split = "all",
+    only: Only = None,
+    without: Without = None,
+    every: Every = 1,
+    shares: Shares = None,
+    split_seed: SplitSeed = 0,
 ) -> None:
-    """Segment what the boxes hold, in images and volumes."""
-    from train.errors import WeightsError
-    from train.models.presets import preset
-    from train.predict.errors import CaseError, FolderError
-    from train.predict.inputs import find_cases
+    """Segment what boxes, points or masks point at, in images and volumes."""
+    from train.predict.errors import OptionError
 
-    chosen = preset(model)
-    paths = find_cases(folder)
-    if out.resolve() == folder.resolve():
-        raise FolderError(f"--out {out} is the folder of the cases, which the masks would overwrite. Give another.")
-    if weights is None and chosen.weights is None:
-        raise WeightsError(f"no weights of {chosen.name} can be installed: give the file with --weights.")
+    if (folder is None) == (manifest is None):
+        raise OptionError("give either a folder of cases or --manifest")
+    if boxes_from not in (None, options.FROM_TRUTH):
+        raise OptionError(f"--boxes-from {boxes_from}: it can be gts alone; a file of boxes goes to --boxes")
+    if boxes is not None and boxes_from is not None:
+        raise OptionError("--boxes and --boxes-from: boxes come from one of them")
+    kept_bytes, chosen_window = _bytes(memory), _window(window)
+    strays: dict[str, str] = {}
+    sources: Sequence[Source]
+    if manifest is not None:
+        folders = {"--boxes": boxes, "--boxes-from": boxes_from, "--points": points, "--masks": masks, "--truth": truth}
+        if told := [name for name, value in folders.items() if value is not None]:
+            raise OptionError(f"--manifest takes boxes and labels from the masks of the corpus: leave out {told[0]}")
+        from train.predict.inputs.corpus import COLUMNS, corpus_images
 
-    from train.predict.torch_engine import load_engine, use_threads
+        samples = select(manifest, only, without, every, shares, split_seed).load(split_of(split), COLUMNS)
+        sources = corpus_images(samples, jitter, seed, score)
+        taken = {"--manifest": samples.root}
+    else:
+        assert folder is not None
+        if told := [name for name, value in {"--only": only, "--without": without}.items() if value]:
+            raise OptionError(f"{told[0]} chooses masks of a --manifest; a folder is taken whole")
+        from train.predict.inputs.folder import find_sources
+        from train.predict.inputs.request import Request
+        from train.predict.inputs.tables import read_boxes, read_points
 
-    if threads is not None:
-        use_threads(threads)
-    engine, remarks = load_engine(chosen, weights)
+        request = Request(
+            boxes={} if boxes is None else read_boxes(boxes),
+            points={} if points is None else read_points(points),
+            masks=masks,
+            truth=truth,
+            score=score,
+            boxes_from_truth=boxes_from is not None,
+            jitter=jitter,
+            seed=seed,
+            window=chosen_window,
+        )
+        sources, strays = find_sources(folder, request)
+        taken = {"the cases": folder, **{f"--{n}": f for n, f in (("masks", masks), ("truth", truth)) if f is not None}}
+
+    from train.predict.outputs import check_apart, make_folder
+
+    check_apart(out, overlay, taken)
+    if score:
+        import_module("train.predict.scoring")  # what it needs and lacks is told before anything is done
+    from train.predict.engines import open_engine
+
+    opened, remarks = open_engine(engine.value, model, threads=threads, precision=precision.value, cache=cache)
     for place in (out, overlay):
         if place is not None:
-            _make(place)
+            make_folder(place)
 
     from train.predict.progress import Progress
-    from train.predict.run import predict_case
+    from train.predict.report import print_scores, write_tables
+    from train.predict.run import Wanted, predict_cases
     from train.predict.summary import to_json
 
-    outcomes, failed = [], {}
-    with Progress(len(paths)) as progress:
+    wanted = Wanted(out, propagation.value, kept_bytes, min_iou, overlay, score)
+    with Progress(len(sources)) as progress:
         for remark in remarks:
-            progress.say(f"{weights or chosen.name}: {remark}")
-        for path in paths:
-            progress.begin(path.stem)
-            try:
-                outcomes.append(predict_case(path, out, engine, propagation.value, overlay, progress.slices))
-            except CaseError as error:
-                failed[path.stem] = str(error)
-                progress.say(f"failed: {path.name}: {error}")
-            except KeyboardInterrupt:
-                progress.say(f"stopped at {path.name}; what is in {out} is whole")
-                raise typer.Exit(1) from None
-            progress.end()
+            progress.say(f"{model}: {remark}")
+        done = predict_cases(sources, strays, opened, wanted, progress)
+    write_tables(out, done.outcomes, score)
     if as_json:
-        print(json.dumps(to_json(outcomes, failed), indent=2, ensure_ascii=False))
+        print(json.dumps(to_json(done.outcomes, done.failed), indent=2, ensure_ascii=False, allow_nan=False))
     else:
-        boxes, seconds = sum(one.boxes for one in outcomes), sum(one.seconds for one in outcomes)
-        faults = f", {len(failed)} failed" if failed else ""
-        print(f"{len(outcomes)} of {len(paths)} cases, {boxes} boxes in {seconds:.1f} s: {out}{faults}")
-    if failed:
+        if score and done.outcomes:
+            print_scores(done.outcomes)
+        objects, seconds = sum(one.boxes for one in done.outcomes), sum(one.seconds for one in done.outcomes)
+        faults = f", {len(done.failed)} failed" if done.failed else ""
+        print(f"{len(done.outcomes)} of {len(sources)} cases, {objects} boxes in {seconds:.1f} s: {out}{faults}")
+    if done.failed or done.stopped:
         raise typer.Exit(1)
 
 
-def _make(folder: Path) -> None:
-    from train.predict.errors import FolderError
+def _window(text: str) -> "Window":
+    from curate.window import parse_window
 
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FolderError(f"the folder {folder} cannot be made: {error.strerror or error}") from error
+        return parse_window(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--window") from None
+
+
+def _bytes(text: str) -> int:
+    """Return the bytes of `1G`, `512M` or a plain number."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", text.strip(), re.IGNORECASE)
+    if match is None or not float(match[1]):
+        raise typer.BadParameter(f"{text!r} is no size; write 1G or 512M", param_hint="--memory")
+    return int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " "))
 
 
 def main() -> None:
@@ -118,9 +175,9 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except ModuleNotFoundError as error:
-        if error.name != "torch":
+        if error.name not in EXTRAS:
             raise
-        print("error: this needs torch: pip install 'medcorpus[train]'", file=sys.stderr)
+        print(f"error: this needs {error.name}: pip install 'medcorpus[{EXTRAS[error.name]}]'", file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

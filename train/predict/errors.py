@@ -2,6 +2,8 @@
 
 catalog.errors.MedcorpusError
 ├── FolderError     the folders do not hold or take what was asked for; nothing is done
+├── PromptError     a file of boxes or points cannot be read; nothing is done
+├── OptionError     options that do not go together; nothing is done
 └── CaseError       one case cannot be used; the others go on
 """
 
@@ -10,6 +12,14 @@ from catalog.errors import MedcorpusError
 
 class FolderError(MedcorpusError):
     """The folders do not hold or take what was asked for; nothing is done."""
+
+
+class PromptError(MedcorpusError):
+    """A file of boxes or points cannot be read; the message lists its first faults, nothing is done."""
+
+
+class OptionError(MedcorpusError):
+    """Options that do not go together; nothing is done."""
 
 
 class CaseError(MedcorpusError):

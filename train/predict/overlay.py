@@ -1,4 +1,4 @@
-"""Pictures to look at: boxes and masks drawn over the image, or over a few slices of a volume."""
+"""Pictures to look at: boxes, points and masks drawn over the image, or over a few slices of a volume."""
 
 from typing import Any
 
@@ -15,6 +15,7 @@ EDGE = 1024
 COLUMNS = 3
 TILES = 6
 FILL = 0.3
+DOT = 4
 GREY = (90, 90, 90)
 
 
@@ -22,7 +23,8 @@ def draw_overlay(case: Case, segs: Labels) -> NDArray[np.uint8]:
     """Return a picture (h, w, 3), RGB: an image, or up to six slices evenly over the z range of a volume's boxes."""
     palette = _palette(len(case.boxes))
     if not case.is_volume:
-        return _draw(case.pixels, segs, case.boxes, np.arange(len(case.boxes)), palette, EDGE)
+        boxed = np.flatnonzero(~np.isnan(case.boxes.astype(np.float64)).any(1))
+        return _draw(case.pixels, segs, case.boxes, boxed, palette, EDGE, case.points)
     first = case.boxes[:, 2].astype(np.int64)
     last = np.minimum(case.boxes[:, 5].astype(np.int64), case.shape[0] - 1)
     low, high = int(first.min()), int(last.max())
@@ -33,7 +35,16 @@ def draw_overlay(case: Case, segs: Labels) -> NDArray[np.uint8]:
     for z in chosen:
         inside = np.flatnonzero((first <= z) & (z <= last))
         tile = _draw(case.pixels[z], segs[z], case.boxes[:, [0, 1, 3, 4]], inside, palette, EDGE // COLUMNS)
-        cv2.putText(tile, f"z {z}", (5, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 255), 1, cv2.LINE_AA)
+        cv2.putText(
+            tile,
+            f"z {case.scan.slice_number(int(z)) if case.scan else z}",
+            (5, 16),
+            cv2.FONT_HERSHEY_SIMPLEX,
+            0.45,
+            (255, 255, 255),
+            1,
+            cv2.LINE_AA,
+        )
         tiles.append(cv2.copyMakeBorder(tile, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=GREY))
     columns = min(COLUMNS, count)
     blank = [np.full_like(tiles[0], GREY[0])] * (-count % columns)
@@ -60,8 +71,9 @@ def _draw(
     numbers: NDArray[np.int64],
     palette: NDArray[np.uint8],
     edge: int,
+    points: NDArray[np.float64] | None = None,
 ) -> NDArray[np.uint8]:
-    """Draw masks, and those of the boxes (N, 4) whose `numbers` are given, over one image."""
+    """Draw masks, and those of the boxes (N, 4) whose `numbers` are given, over one image; points outside are rings."""
     height, width = segs.shape
     scale = edge / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -78,5 +90,8 @@ def _draw(
     for number in numbers:
         x0, y0, x1, y1 = (round(float(coordinate) * scale) for coordinate in boxes[number])
         cv2.rectangle(picture, (x0, y0), (x1, y1), palette[number + 1].tolist(), 1)
+    for owner, x, y, inside in () if points is None else points.tolist():
+        place = round((x + 0.5) * scale), round((y + 0.5) * scale)
+        cv2.circle(picture, place, DOT, palette[int(owner)].tolist(), cv2.FILLED if inside else 1)
     drawn: NDArray[np.uint8] = picture
     return drawn

@@ -10,25 +10,29 @@ from typing import Any, Generic, Literal
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from train.predict.engine import Box, E, Engine, Labels, Mask, blank_labels
+from train.predict.engine import LOGITS, Box, E, Engine, Labels, Mask, Prompts, blank_labels
+from train.predict.enlarge import enlarge
 from train.predict.inputs import Case
+from train.predict.painter import Painter
 from train.prepare import Fit, fit_to, prepare_boxes, prepare_pixels
 
 Propagation = Literal["clean", "official"]
 
 MARGIN = 3
 """By so many of 256 pixels a mask's box is widened on every side."""
-EMBEDDINGS = 128
-"""Embeddings kept: half a GiB at 256 x 64 x 64 float32."""
+EMBEDDING_BYTES = 256 * 64 * 64 * 4
+MEMORY = 512 << 20
+"""Bytes that kept embeddings may take: 128 slices."""
 
 
 class Embeddings(Generic[E]):
-    """The embeddings of slices that are needed again, the latest `capacity` of them."""
+    """The embeddings of slices that are needed again, the latest ones, as many as `memory` bytes hold; at least one."""
 
-    def __init__(self, encode: Callable[[int], E], capacity: int) -> None:
+    def __init__(self, encode: Callable[[int], E], memory: int) -> None:
         self._encode = encode
-        self._capacity = capacity
+        self._capacity = max(1, memory // EMBEDDING_BYTES)
         self._kept: OrderedDict[int, E] = OrderedDict()
 
     def get(self, z: int, again: bool) -> E:
@@ -46,14 +50,17 @@ def segment_volume(
     engine: Engine[Any],
     propagation: Propagation = "clean",
     on_slice: Callable[[int, int], None] = lambda done, total: None,
-    capacity: int = EMBEDDINGS,
+    memory: int = MEMORY,
+    keeps: Callable[[int, float], bool] = lambda label, iou: True,
 ) -> Labels:
     """Return the labels 1 to N of a volume's boxes, (D, H, W); where masks overlap, the later box has the voxel.
 
     `official` equals the script, which finds the box of a mask after it has resized the mask by area with the label
     itself as its value: a lone pixel survives that under label 2 and not under label 1. `clean` takes the extent of the
-    mask, whatever its label. A box's slices run from z0 to z1, both inside, its middle is rounded
-    down. `on_slice` is told how many slices of how many have been gone through.
+    logits above 0, whatever the label and the size of the slice. A box's slices run from z0 to z1, both inside, its
+    middle is rounded down. Kept embeddings take up to `memory` bytes. `on_slice` is told how many slices of how many
+    have been gone through. `keeps` is told of each box what IoU the model expects in its middle slice, and says whether
+    the box is walked with at all.
     """
     depth, height, width = case.shape
     fit = fit_to(height, width, engine.size)
@@ -62,8 +69,8 @@ def segment_volume(
     last = case.boxes[:, 5].astype(np.int64)
     middle = (first + last) // 2
     last = np.minimum(last, depth - 1)
-    segs = blank_labels(case)
-    embeddings = Embeddings(lambda z: engine.embed(prepare_pixels(case.pixels[z], fit)), capacity)
+    segs = blank_labels(case.shape, len(case.boxes))
+    embeddings = Embeddings(lambda z: engine.embed(prepare_pixels(case.pixels[z], fit)), memory)
 
     upward = [(z, (middle <= z) & (z <= last)) for z in range(middle.min(), last.max() + 1)]
     downward = [(z, (first <= z) & (z < middle)) for z in range(middle.max() - 1, first.min() - 1, -1)]
@@ -71,28 +78,41 @@ def segment_volume(
     steps = [(z, at_work, walk) for walk, way in enumerate((upward, downward)) for z, at_work in way if at_work.any()]
 
     prompts = np.stack([given, given])  # of the way up and of the way down
-    for step, (z, at_work, walk) in enumerate(steps):
-        numbers = np.flatnonzero(at_work)
-        embedding = embeddings.get(z, again=walk == 0 and z in again)
-        for number, mask in zip(numbers, engine.masks(embedding, prompts[walk, numbers], fit), strict=True):
-            label = segs.dtype.type(number + 1)
-            np.maximum(segs[z], label, out=segs[z], where=mask)
-            found = clean_box(mask, fit) if propagation == "clean" else official_box(mask, label, fit)
-            prompts[walk, number] = given[number] if found is None else found
-            if z == middle[number]:
-                prompts[1, number] = prompts[0, number]
-        on_slice(step + 1, len(steps))
+    kept = np.ones(len(given), bool)
+    with Painter(fit) as painter:
+        for step, (z, at_work, walk) in enumerate(steps):
+            numbers = np.flatnonzero(at_work & kept)
+            if not len(numbers):
+                continue
+            embedding = embeddings.get(z, again=walk == 0 and z in again)
+            decoded = engine.decode(embedding, Prompts(boxes=prompts[walk, numbers]))
+            drawn = (pair for batch in decoded for pair in zip(batch.logits, batch.iou.tolist(), strict=True))
+            for number, (logits, iou) in zip(numbers, drawn, strict=True):
+                if z == middle[number] and not keeps(int(number) + 1, iou):
+                    kept[number] = False
+                    continue
+                painter.paint(segs[z], logits, int(number) + 1)
+                if propagation == "clean":
+                    found = clean_box(logits, fit)
+                else:
+                    found = official_box(enlarge(logits, fit), segs.dtype.type(number + 1), fit)
+                prompts[walk, number] = given[number] if found is None else found
+                if z == middle[number]:
+                    prompts[1, number] = prompts[0, number]
+            on_slice(step + 1, len(steps))
     return segs
 
 
-def clean_box(mask: Mask, fit: Fit) -> Box | None:
-    """Return the box of a mask (H, W) in the model's pixels, all that it touches and the margin; None if empty."""
-    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+def clean_box(logits: NDArray[np.float32], fit: Fit) -> Box | None:
+    """Return the box of the logits (256, 256) above 0 in the model's pixels, and the margin; None if there are none."""
+    scale = fit.size // LOGITS
+    x, y, width, height = cv2.boundingRect(
+        (logits[: -(-fit.rows // scale), : -(-fit.columns // scale)] > 0).view(np.uint8)
+    )
     if not width:
         return None
-    x0, x1 = x * fit.columns // fit.width, -(-(x + width) * fit.columns // fit.width) - 1
-    y0, y1 = y * fit.rows // fit.height, -(-(y + height) * fit.rows // fit.height) - 1
-    return _widen(x0, y0, x1, y1, fit.size)
+    x1, y1 = min((x + width) * scale, fit.columns) - 1, min((y + height) * scale, fit.rows) - 1
+    return _widen(x * scale, y * scale, x1, y1, fit.size)
 
 
 def official_box(mask: Mask, label: np.uint8 | np.uint16, fit: Fit) -> Box | None:

@@ -1,40 +1,150 @@
-"""One case from its file to its results."""
+"""Cases from their files to their results."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from train.files import write_whole
 from train.predict.engine import Engine
-from train.predict.inputs import modality_of, read_case
-from train.predict.outputs import write_segs
-from train.predict.propagate import Propagation
+from train.predict.errors import CaseError
+from train.predict.inputs import Source
+from train.predict.outputs import make_folder, write_labels
+from train.predict.progress import Progress
+from train.predict.propagate import MEMORY, Propagation
 from train.predict.segment import segment_case
 from train.predict.summary import Outcome
 
+SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How cases are segmented, and where results go.
+
+    out: The folder of labels.
+    propagation: How boxes go from slice to slice.
+    memory: Bytes that kept embeddings may take.
+    min_iou: Objects whose IoU the model expects to be below get no pixels.
+    overlay: The folder of pictures to look at; None: none are drawn.
+    score: Whether cases are scored by the truth they come with.
+    """
+
+    out: Path
+    propagation: Propagation = "clean"
+    memory: int = MEMORY
+    min_iou: float | None = None
+    overlay: Path | None = None
+    score: bool = False
+
+
+@dataclass
+class Expectation:
+    """What the model expects of each object, and which objects are good enough to be drawn."""
+
+    count: int
+    least: float | None
+    iou: NDArray[np.float64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.iou = np.full(self.count, np.nan)
+
+    def keeps(self, label: int, iou: float) -> bool:
+        """Remember what is expected of an object, and tell whether it is to be drawn."""
+        self.iou[label - 1] = iou
+        return self.least is None or iou >= self.least
+
+    def dropped(self) -> tuple[int, ...]:
+        """Return the labels of the objects that are not."""
+        return () if self.least is None else tuple((np.flatnonzero(self.iou < self.least) + 1).tolist())
+
+
+@dataclass
+class Run:
+    """What has come of a run: cases that were segmented, the reason of each that failed, whether it was stopped."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    stopped: bool = False
+
+
+def predict_cases(
+    sources: Iterable[Source], strays: Mapping[str, str], engine: Engine[Any], wanted: Wanted, progress: Progress
+) -> Run:
+    """Segment case after case; one that cannot be used does not stop the others, an interrupt does.
+
+    `strays` are cases that are asked for but not there, with the reason; they have failed from the start.
+
+    Raises:
+        OutputError, FolderError: the disk is full, or a folder must not be written to.
+    """
+    run = Run(failed=dict(strays))
+    for name, reason in strays.items():
+        progress.say(f"failed: {name}: {reason}")
+    for source in sources:
+        progress.begin(source.name)
+        try:
+            outcome = predict_case(source, engine, wanted, progress.slices)
+            run.outcomes.append(outcome)
+            if outcome.dropped:
+                progress.say(f"{outcome.name}: not drawn, below --min-iou: {_listed(outcome.dropped)}")
+        except (CaseError, MemoryError) as error:
+            run.failed[source.name] = str(error) or "there is not enough memory for it"
+            progress.say(f"failed: {source.name}: {run.failed[source.name]}")
+        except KeyboardInterrupt:
+            progress.say(f"stopped at {source.name}; what is in {wanted.out} is whole")
+            run.stopped = True
+            break
+        progress.end()
+    return run
+
+
+def _listed(labels: tuple[int, ...]) -> str:
+    more = f" and {len(labels) - SHOWN} more" if len(labels) > SHOWN else ""
+    return f"{'objects' if len(labels) > 1 else 'object'} {', '.join(map(str, labels[:SHOWN]))}{more}"
+
 
 def predict_case(
-    path: Path,
-    out: Path,
+    source: Source,
     engine: Engine[Any],
-    propagation: Propagation = "clean",
-    overlay: Path | None = None,
+    wanted: Wanted,
     on_slice: Callable[[int, int], None] = lambda done, total: None,
 ) -> Outcome:
-    """Segment the case of a file into a file of the same name in `out`, and draw it into the folder `overlay`.
+    """Segment a case, write its labels, draw and score it as wanted; what is slow to do beside counts in no seconds.
 
     Raises:
         CaseError: the case cannot be used; nothing is written of it.
-        OutputError: the disk is full, or a folder must not be written to.
+        OutputError, FolderError: the disk is full, or a folder must not be written to.
     """
     start = perf_counter()
-    case = read_case(path)
-    segs = segment_case(case, engine, propagation, on_slice)
-    write_segs(out / path.name, segs)
-    outcome = Outcome(case.name, modality_of(case.name), perf_counter() - start, len(case.boxes))
-    if overlay is not None:
+    case = source.read()
+    expected = Expectation(len(case.boxes), wanted.min_iou)
+    labels = segment_case(case, engine, wanted.propagation, on_slice, wanted.memory, expected.keeps)
+    write_labels(wanted.out / source.target, labels, case.scan)
+    seconds = perf_counter() - start
+    scores = {}
+    if wanted.score:
+        from train.predict.scoring import score_case
+
+        scores = score_case(case, labels)
+    if wanted.overlay is not None:
         from train.predict.overlay import draw_overlay, encode_png
 
-        write_whole(overlay / f"{case.name}.png", encode_png(draw_overlay(case, segs)))
-    return outcome
+        picture = wanted.overlay / source.target.parent / f"{case.name}.png"
+        make_folder(picture.parent)
+        write_whole(picture, encode_png(draw_overlay(case, labels)))
+    return Outcome(
+        case.name,
+        case.modality,
+        seconds,
+        len(case.boxes),
+        target=source.target.as_posix(),
+        names=case.names,
+        iou=tuple(expected.iou.tolist()),
+        dropped=expected.dropped(),
+        scores=scores,
+    )

@@ -5,8 +5,10 @@ from typing import Any
 
 from train.predict.engine import Engine, Labels, blank_labels
 from train.predict.inputs import Case
-from train.predict.propagate import Propagation, segment_volume
-from train.prepare import fit_to, prepare_boxes, prepare_pixels
+from train.predict.painter import Painter
+from train.predict.prompts import object_prompts
+from train.predict.propagate import MEMORY, Propagation, segment_volume
+from train.prepare import fit_to, prepare_pixels
 
 
 def segment_case(
@@ -14,19 +16,33 @@ def segment_case(
     engine: Engine[Any],
     propagation: Propagation = "clean",
     on_slice: Callable[[int, int], None] = lambda done, total: None,
+    memory: int = MEMORY,
+    keeps: Callable[[int, float], bool] = lambda label, iou: True,
 ) -> Labels:
-    """Return the labels 1 to N of a case's boxes, in the shape of its image or volume, uint16 past 255 boxes."""
+    """Return the labels 1 to N of a case's objects, in the shape of its image or volume, uint16 past 255 objects.
+
+    The embeddings of a volume's slices that are kept take up to `memory` bytes. `keeps` is told once of each object
+    what IoU the model expects of it (in a volume: of its middle slice), and says whether it is to be drawn.
+    """
     if case.is_volume:
-        return segment_volume(case, engine, propagation, on_slice)
-    return segment_image(case, engine)
+        return segment_volume(case, engine, propagation, on_slice, memory, keeps)
+    return segment_image(case, engine, keeps)
 
 
-def segment_image(case: Case, engine: Engine[Any]) -> Labels:
-    """Return the labels 1 to N of an image's boxes, (H, W); where masks overlap, the later box has the pixel."""
+def segment_image(
+    case: Case, engine: Engine[Any], keeps: Callable[[int, float], bool] = lambda label, iou: True
+) -> Labels:
+    """Return the labels 1 to N of an image's objects, (H, W); where masks overlap, the later object has the pixel."""
     height, width = case.shape
     fit = fit_to(height, width, engine.size)
+    segs = blank_labels(case.shape, len(case.boxes))
     embedding = engine.embed(prepare_pixels(case.pixels, fit))
-    segs = blank_labels(case)
-    for label, mask in enumerate(engine.masks(embedding, prepare_boxes(case.boxes, fit), fit), start=1):
-        segs[mask] = label
+    with Painter(fit) as painter:
+        for labels, prompts in object_prompts(case, fit):
+            left = iter(labels.tolist())
+            for decoded in engine.decode(embedding, prompts):
+                for logits, iou in zip(decoded.logits, decoded.iou.tolist(), strict=True):
+                    label = next(left)
+                    if keeps(label, iou):
+                        painter.paint(segs, logits, label)
     return segs

@@ -13,10 +13,11 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from train.models.presets import PRESETS
+from train.models.load import load_model
 from train.models.timm_library import load_timm
+from train.predict.engine import Decoded, Prompts
+from train.predict.engines.torch import TorchEngine
 from train.predict.inputs import Case
-from train.predict.torch_engine import TorchEngine, enlarge, load_engine
 
 IMAGES = {
     "2DBox_CT_abdomen": (
@@ -111,10 +112,10 @@ class FakeEngine:
         self.encoded.append(image)
         return torch.from_numpy(image)[None]
 
-    def masks(self, embedding, boxes, fit) -> Iterator[np.ndarray]:
-        self.decoded.append(boxes.copy())
-        for box in boxes:
-            yield enlarge(fake_logits(embedding, box), fit)
+    def decode(self, embedding, prompts: Prompts) -> Iterator[Decoded]:
+        self.decoded.append(prompts.boxes.copy())
+        for box in prompts.boxes:
+            yield Decoded(fake_logits(embedding, box)[0].numpy(), np.ones(1, np.float32))
 
 
 @pytest.fixture
@@ -131,7 +132,7 @@ def needs_weights() -> None:
 def ours() -> TorchEngine:
     """LiteMedSAM as we run it."""
     needs_weights()
-    return load_engine(PRESETS["lite-medsam"])[0]
+    return TorchEngine(load_model("lite-medsam")[0])
 
 
 @pytest.fixture(scope="session")

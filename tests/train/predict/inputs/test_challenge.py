@@ -4,13 +4,20 @@ import zipfile
 import numpy as np
 import pytest
 
-from train.predict.errors import CaseError, FolderError
-from train.predict.inputs import find_cases, modality_of, read_case
+from train.predict.errors import CaseError
+from train.predict.inputs import modality_of
+from train.predict.inputs.challenge import ChallengeFile
+from train.predict.inputs.request import Request
+from train.predict.inputs.tables import Objects
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
 VOLUME = np.random.default_rng(0).integers(0, 256, (5, 40, 60), np.uint8)
 BOX = np.array([[3, 4, 20, 30]])
 BOX_3D = np.array([[3, 4, 1, 20, 30, 3]])
+
+
+def read_case(path, **request):
+    return ChallengeFile(path, Request(**request)).read()
 
 
 def save(folder, name="2DBox_CT_1", **arrays):
@@ -67,7 +74,7 @@ def test_boxes_up_to_the_edge_and_of_one_slice_are_right(box, tmp_path):
         ({"imgs": IMAGE, "boxes": BOX[0]}, r"boxes are \(4\); they must be \(N, 4\)"),
         ({"imgs": IMAGE, "boxes": BOX[:, :3]}, r"boxes are \(1, 3\)"),
         ({"imgs": IMAGE, "boxes": BOX.astype(str)}, "boxes are <U"),
-        ({"imgs": IMAGE, "boxes": BOX * np.nan}, r"box 1 \[nan.*not finite"),
+        ({"imgs": IMAGE, "boxes": BOX * np.nan}, r"box \[nan.*not finite"),
         ({"imgs": IMAGE, "boxes": BOX_3D}, "the name says 2D, but boxes have 6 numbers each"),
         ({"imgs": IMAGE, "boxes": np.array([[3, 4, 61, 30]])}, r"outside the image of 40 x 60 pixels"),
         ({"imgs": IMAGE, "boxes": np.array([[-1, 4, 9, 30]])}, "outside the image"),
@@ -160,23 +167,72 @@ def test_a_missing_file_is_told(tmp_path):
         read_case(tmp_path / "2DBox_CT_0.npz")
 
 
-def test_cases_are_found_by_name(tmp_path):
-    for name in ("b", "a"):
-        save(tmp_path, name, imgs=IMAGE)
-    (tmp_path / ".c.npz").touch()
-    (tmp_path / "notes.txt").touch()
-    assert [path.name for path in find_cases(tmp_path)] == ["a.npz", "b.npz"]
+# ---- with a reference ----
+
+GTS = np.zeros((40, 60), np.uint8)
+GTS[5:9, 7:20] = 2
+GTS[30:40, 58:] = 7
+GTS_3D = np.zeros((5, 40, 60), np.uint8)
+GTS_3D[1:4, 5:9, 7:20] = 1
+GTS_3D[2, 5:12, 7:30] = 1
 
 
-def test_a_folder_without_cases_tells_what_it_holds(tmp_path):
-    with pytest.raises(FolderError, match=r"no \.npz file: it is empty"):
-        find_cases(tmp_path)
-    for name in "dacb":
-        (tmp_path / f"{name}.nii.gz").touch()
-    with pytest.raises(FolderError, match=r"it holds a\.nii\.gz, b\.nii\.gz, c\.nii\.gz, \.\.\."):
-        find_cases(tmp_path)
-    with pytest.raises(FolderError, match="is no folder"):
-        find_cases(tmp_path / "none")
+def test_the_reference_comes_along_where_it_is_scored(tmp_path):
+    path = save(tmp_path, "3DBox_MR_1", imgs=VOLUME, boxes=BOX_3D, gts=GTS_3D, spacing=np.array([0.5, 0.6, 3]))
+    case = read_case(path, score=True)
+    np.testing.assert_array_equal(case.truth, GTS_3D)
+    assert case.spacing == (3, 0.6, 0.5)  # x, y, z in the file, z, y, x here
+    assert read_case(path).truth is None
+
+
+def test_the_reference_may_lie_in_a_folder_of_its_own(tmp_path):
+    (tmp_path / "gts").mkdir()
+    path = save(tmp_path, imgs=IMAGE, boxes=BOX)
+    save(tmp_path / "gts", gts=GTS)
+    np.testing.assert_array_equal(read_case(path, score=True, truth=tmp_path / "gts").truth, GTS)
+
+
+def test_boxes_come_from_the_reference(tmp_path):
+    flat = read_case(save(tmp_path, imgs=IMAGE, gts=GTS), boxes_from_truth=True)
+    assert flat.boxes.tolist() == [[7, 5, 19, 8], [58, 30, 59, 39]]
+    solid = read_case(save(tmp_path, "3DBox_MR_1", imgs=VOLUME, gts=GTS_3D), boxes_from_truth=True)
+    assert solid.boxes.tolist() == [[7, 5, 1, 29, 11, 3]]
+
+
+def test_where_boxes_come_from_the_reference_its_labels_are_theirs(tmp_path):
+    case = read_case(save(tmp_path, imgs=IMAGE, gts=GTS), boxes_from_truth=True, score=True)
+    assert [np.unique(case.truth[label == GTS]).tolist() for label in (0, 2, 7)] == [[0], [1], [2]]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "request_", "message"),
+    [
+        ({"boxes": BOX}, {"score": True}, "no reference labels to score it by"),
+        ({}, {"boxes_from_truth": True}, "no reference labels to take boxes from"),
+        ({"gts": GTS * 0}, {"boxes_from_truth": True}, "no object in the reference"),
+        ({"gts": GTS.T}, {"boxes_from_truth": True}, "have 60 x 40 pixels, the image has 40 x 60"),
+        ({"gts": GTS.T, "boxes": BOX}, {"score": True}, "have 60 x 40 pixels, the image has 40 x 60"),
+        ({"gts": GTS / 2}, {"boxes_from_truth": True}, "labels are float64; they must be whole numbers"),
+        ({"gts": GTS.astype(np.int16) - 1}, {"boxes_from_truth": True}, "whole numbers from 0 on"),
+        ({"gts": GTS_3D}, {"boxes_from_truth": True}, "have 5 x 40 x 60 pixels, the image has 40 x 60 x 3"),
+        ({"gts": GTS[0]}, {"boxes_from_truth": True}, "have 60 pixels, the image has 40 x 60"),
+        ({"boxes": BOX}, {"boxes": {"2DBox_CT_1": Objects(BOX * 1.0, ("",))}}, "it has boxes of its own"),
+    ],
+)
+def test_a_reference_that_does_not_fit_is_told(arrays, request_, message, tmp_path):
+    with pytest.raises(CaseError, match=message):
+        read_case(save(tmp_path, imgs=IMAGE, **arrays), **request_)
+
+
+@pytest.mark.parametrize(
+    ("spacing", "message"),
+    [({}, "no key spacing"), ({"spacing": np.ones(2)}, "three positive"), ({"spacing": np.zeros(3)}, "three positive")],
+)
+def test_a_volume_is_not_scored_without_its_spacing(spacing, message, tmp_path):
+    path = save(tmp_path, "3DBox_MR_1", imgs=VOLUME, boxes=BOX_3D, gts=GTS_3D, **spacing)
+    with pytest.raises(CaseError, match=message):
+        read_case(path, score=True)
+    assert read_case(path).spacing is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,90 @@
+"""`train embed` as a user runs it."""
+
+import json
+import sys
+
+import pytest
+import torch
+from small_runs import NAME, small_model, stand_in, write_small_corpus
+
+from train.cli import main
+from train.embeddings import EmbeddingCache
+from train.models.weights import save_weights
+
+
+@pytest.fixture(autouse=True)
+def _stand_in():
+    threads = torch.get_num_threads()
+    with stand_in():
+        yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def embed(tmp_path, monkeypatch, capsys):
+    folder = write_small_corpus(tmp_path / "corpus", images=3, val=2)
+    file = tmp_path / "teacher.safetensors"
+    save_weights(small_model(5), file, {"preset": NAME})
+
+    def embed(*words):
+        monkeypatch.setattr(sys, "argv", ["train", "embed", "--manifest", str(folder), "--out", str(tmp_path / "e"),
+                                          "--teacher", str(file), "--device", "cpu", "--engine", "torch",
+                                          "--threads", "1", *map(str, words)])  # fmt: skip
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return embed
+
+
+def test_every_image_once_and_again_nothing(embed, tmp_path):
+    code, out, err = embed("--split", "train")
+    assert code == 0, err
+    assert out == f"3 images, 0 of them from before: {tmp_path / 'e'}\n"
+    assert embed()[1] == f"5 images, 3 of them from before: {tmp_path / 'e'}\n"
+    assert embed()[1] == f"5 images, 5 of them from before: {tmp_path / 'e'}\n"
+    about = json.loads((tmp_path / "e" / "embed.json").read_text())
+    assert (about["teacher"], about["image_size"], about["precision"]) == (NAME, 256, "f32")
+    assert len(EmbeddingCache(tmp_path / "e")) == 5
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--engine", "tensorrt"], "tensorrt"),
+        (["--precision", "bf17"], "bf17"),
+        (["--teacher", "lite-medsan"], "Did you mean lite-medsam?"),
+        (["--teacher", "repvit-m0.6"], "no weights of repvit-m0.6 can be installed"),
+        (["--split", "nowhere"], "no mask in the split"),
+        (["--batch", "0"], "Invalid value for '--batch'"),
+    ],
+)
+def test_what_is_asked_wrongly_leaves_no_folder_behind(words, told, embed, tmp_path):
+    """A folder that names another precision would refuse the next try."""
+    code, out, err = embed(*words)
+    assert code == 2
+    assert told in " ".join(err.split())
+    assert (out, "Traceback" in err) == ("", False)
+    assert not (tmp_path / "e").exists()
+    assert embed()[0] == 0
+
+
+def test_ctrl_c_says_how_to_go_on(embed, tmp_path, monkeypatch):
+    from train.embeddings import EmbeddingWriter
+
+    original = EmbeddingWriter.add
+
+    def add(self, *args):
+        original(self, *args)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EmbeddingWriter, "add", add)
+        code, _, err = embed("--batch", 2)
+    assert code == 1
+    assert f"stopped: the same command goes on from the 2 embeddings in {tmp_path / 'e'}" in err
+    assert embed()[1].startswith("5 images, 2 of them from before")

@@ -1,0 +1,58 @@
+"""A model by one word."""
+
+import pytest
+import torch
+
+from train.errors import ModelError, WeightsError
+from train.models.load import load_model, parse_model
+from train.models.presets import preset
+from train.models.segmenter import Segmenter
+from train.models.weights import read_about, save_weights
+
+
+@pytest.fixture
+def student(tmp_path):
+    """repvit-m0.6 with some weights, in a file that names it and in one that does not."""
+    model = Segmenter(preset("repvit-m0.6"))
+    save_weights(model, tmp_path / "named.safetensors", {"preset": "repvit-m0.6", "step": "5"})
+    save_weights(model, tmp_path / "plain.safetensors", {})
+    return model
+
+
+def test_a_name_a_file_or_both(student, tmp_path):
+    named, plain = tmp_path / "named.safetensors", tmp_path / "plain.safetensors"
+    assert parse_model("lite-medsam") == (preset("lite-medsam"), None)
+    assert parse_model("timm:resnet18") == (preset("timm:resnet18"), None)
+    assert parse_model(str(named)) == (preset("repvit-m0.6"), named)
+    assert parse_model(f"repvit-m0.6={plain}") == (preset("repvit-m0.6"), plain)
+    with pytest.raises(WeightsError, match=r"does not say which model it is of: write NAME=.*plain\.safetensors"):
+        parse_model(str(plain))
+    with pytest.raises(WeightsError, match=r"absent\.pth is no file"):
+        parse_model("repvit-m0.6=absent.pth")
+    with pytest.raises(ModelError, match="no model is called 'repvit'"):
+        parse_model(f"repvit={plain}")
+
+
+def test_weights_are_the_files(student, tmp_path):
+    for text in (str(tmp_path / "named.safetensors"), f"repvit-m0.6={tmp_path / 'plain.safetensors'}"):
+        model, remarks = load_model(text)
+        assert remarks == ()
+        own = model.state_dict()
+        assert all(torch.equal(value, own[key]) for key, value in student.state_dict().items())
+    assert read_about(tmp_path / "named.safetensors") == {"preset": "repvit-m0.6", "step": "5"}
+    with pytest.raises(WeightsError, match="does not fit"):
+        load_model(f"lite-medsam={tmp_path / 'plain.safetensors'}")
+    with pytest.raises(WeightsError, match=r"no weights of repvit-m0\.6 can be installed"):
+        load_model("repvit-m0.6")
+
+
+def test_half_precision_is_half_the_size(student, tmp_path):
+    save_weights(student, tmp_path / "half.safetensors", {"preset": "repvit-m0.6"}, half=True)
+    sizes = [(tmp_path / name).stat().st_size for name in ("half.safetensors", "named.safetensors")]
+    assert sizes[0] == pytest.approx(sizes[1] / 2, rel=0.05)
+    model, remarks = load_model(str(tmp_path / "half.safetensors"))
+    assert remarks == ("converted from torch.float16",)
+    own = model.state_dict()
+    for key, value in student.state_dict().items():
+        torch.testing.assert_close(own[key], value, rtol=1e-3, atol=1e-6)
+    assert torch.float16 not in {value.dtype for value in own.values()}

@@ -1,0 +1,90 @@
+"""What runs a model: OpenVINO, ONNX Runtime or torch, whichever is installed."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any, Literal
+
+from train.errors import ExportError, ModelError
+from train.predict.engine import Engine
+from train.predict.exported import INT8_ENCODER, find_exported, user_cache
+
+EngineName = Literal["auto", "openvino", "onnxruntime", "torch"]
+Precision = Literal["f32", "bf16", "int8"]
+
+FASTEST_FIRST: tuple[EngineName, ...] = ("openvino", "onnxruntime", "torch")
+
+
+def open_engine(
+    name: EngineName,
+    model: str,
+    *,
+    threads: int | None = None,
+    precision: Precision = "f32",
+    cache: Path | None = None,
+) -> tuple[Engine[Any], tuple[str, ...]]:
+    """Return an engine that runs a model, and remarks on how it was loaded.
+
+    Args:
+        name: `auto` takes the fastest that is installed and can have the model.
+        model: `NAME`, `NAME=FILE`, `FILE` (see train/models/load.py), or a folder that `train export` wrote.
+        threads: default: the engine's own choice, one a core.
+        precision: `bf16` where the CPU has it (OpenVINO); `int8` for a model exported with it.
+        cache: the folder for exported and compiled models; default: `medcorpus` in the user's cache folder.
+
+    Raises:
+        ModelError: no engine is installed, or not the one asked for, or it does not do this precision.
+        WeightsError: there are no such weights or graphs, or they are damaged; or they must be exported without torch.
+    """
+    if name != "auto":
+        _need(name)
+        return _open(name, model, threads, precision, cache or user_cache())
+    installed = [one for one in FASTEST_FIRST if importlib.util.find_spec(one)]
+    if not installed:
+        raise ModelError(f"no engine is installed: pip install {FASTEST_FIRST[0]} (or {', '.join(FASTEST_FIRST[1:])}).")
+    able = [one for one in installed if precision == "f32" or one in ABLE[precision]]
+    if not able:
+        raise ModelError(f"no engine installed does {precision}: pip install {ABLE[precision][0]}.")
+    try:
+        return _open(able[0], model, threads, precision, cache or user_cache())
+    except ExportError as error:
+        if "torch" not in able:
+            raise
+        engine, remarks = _open("torch", model, threads, precision, cache or user_cache())
+        return engine, (*remarks, f"run by torch, which is slow: {error}")
+
+
+ABLE: dict[Precision, tuple[EngineName, ...]] = {
+    "f32": FASTEST_FIRST,
+    "bf16": ("openvino",),
+    "int8": ("openvino", "onnxruntime"),
+}
+
+
+def _need(name: EngineName) -> None:
+    if importlib.util.find_spec(name) is None:
+        raise ModelError(f"the engine {name} is not installed: pip install {name}")
+
+
+def _open(
+    name: EngineName, model: str, threads: int | None, precision: Precision, cache: Path
+) -> tuple[Engine[Any], tuple[str, ...]]:
+    if name not in ABLE[precision]:
+        raise ModelError(f"the engine {name} does not do {precision}: {' or '.join(ABLE[precision])} does.")
+    if name == "torch":
+        if Path(model).is_dir():
+            raise ModelError(f"torch runs weights; {model} holds graphs: use openvino or onnxruntime.")
+        from train.models.load import load_model
+        from train.predict.engines.torch import TorchEngine
+
+        segmenter, remarks = load_model(model)
+        return TorchEngine(segmenter, threads), remarks
+    exported, remarks = find_exported(model, cache)
+    if precision == "int8" and INT8_ENCODER not in exported.digests:
+        raise ModelError(f"{model} has no encoder in 8-bit integers: `train export {model} --int8 --manifest CATALOG`.")
+    if name == "openvino":
+        from train.predict.engines.openvino import OpenVinoEngine
+
+        return OpenVinoEngine(exported, threads, precision, cache), remarks
+    from train.predict.engines.onnxruntime import OnnxRuntimeEngine
+
+    return OnnxRuntimeEngine(exported, threads, precision), remarks

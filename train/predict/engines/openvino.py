@@ -1,0 +1,63 @@
+"""The graphs run by OpenVINO; compiled once, and kept in the user's cache folder."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import openvino
+
+from train.errors import ModelError
+from train.predict.cache import Kept
+from train.predict.engines.graphs import Array, Graph, GraphEngine
+from train.predict.exported import INT8_ENCODER, Exported
+
+AT_ONCE = 8
+"""Objects in one batch of the decoder: more of them take no less time each, and 25 MB each."""
+PRECISIONS = {"f32": "f32", "bf16": "bf16", "int8": "f32"}
+
+
+class OpenVinoEngine(GraphEngine):
+    """Runs exported graphs on the CPU.
+
+    Raises:
+        ModelError: the CPU cannot reckon in bfloat16.
+    """
+
+    def __init__(self, model: Exported, threads: int | None, precision: str, cache: Path) -> None:
+        core = openvino.Core()
+        abilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if precision == "bf16" and "BF16" not in abilities:
+            raise ModelError("this CPU has no bfloat16: use --precision f32.")
+        # Without the hint, CPUs that have bfloat16 would use it unasked.
+        config = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": PRECISIONS[precision]}
+        if threads is not None:
+            config["INFERENCE_NUM_THREADS"] = str(threads)
+        cpu = f"{core.get_property('CPU', 'FULL_DEVICE_NAME')} {' '.join(sorted(abilities))}"
+        self.remarks: list[str] = []
+
+        def open_graph(name: str) -> Graph:
+            file = INT8_ENCODER if name == "encoder" and precision == "int8" else name
+            kept = Kept(cache / "compiled", model.digests[file], openvino.__version__, cpu, repr(config))
+            compiled = self._load(core, model.path(file), kept, config)
+            request = compiled.create_infer_request()
+
+            def run(inputs: Sequence[Array]) -> Sequence[Array]:
+                results = request.infer(list(inputs), share_inputs=True, share_outputs=True)
+                return [results[port] for port in compiled.outputs]
+
+            return run
+
+        super().__init__(model.image_size, open_graph, AT_ONCE)
+
+    def _load(self, core: Any, path: Path, kept: Kept, config: dict[str, str]) -> Any:
+        content = kept.read()
+        if content is not None:
+            try:
+                return core.import_model(content, "CPU", config)
+            except RuntimeError:
+                pass  # of a build that calls itself the same but is another: compiled anew
+        compiled = core.compile_model(path, "CPU", config)
+        remark = kept.write(compiled.export_model().getvalue())
+        if remark is not None and remark not in self.remarks:
+            self.remarks.append(remark)
+        return compiled
