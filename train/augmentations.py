@@ -30,6 +30,8 @@ TABLES: Mapping[str, tuple[Augmentation, ...]] = MappingProxyType(
             Augmentation("flip_y", 0.5),
             Augmentation("box_jitter", 1, 0, 10),
         ),
+        # AlfredQin/DB-SAM, medsam_dataset_params.yaml: of 1024 pixels
+        "db-sam": (Augmentation("box_jitter", 1, 0, 20),),
         "full": (
             Augmentation("flip_x", 0.5),
             Augmentation("flip_y", 0.5),

@@ -6,9 +6,8 @@ from typing import Any
 
 import torch
 
-from train.errors import TrainingError
+from train.errors import RequestError, TrainingError
 from train.files import write_whole
-from train.protocol import RequestError
 
 CHECKPOINT = "checkpoint.pt"
 

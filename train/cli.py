@@ -10,6 +10,7 @@ import typer
 from catalog.errors import MedcorpusError
 from train.commands.embed import embed
 from train.commands.evaluate import evaluate
+from train.commands.export import export
 from train.commands.models import models
 from train.commands.training import distill, finetune, teacher
 
@@ -23,7 +24,7 @@ app = typer.Typer(
 )
 
 
-for command in (models, embed, distill, finetune, teacher, evaluate):
+for command in (models, embed, distill, finetune, teacher, evaluate, export):
     app.command()(command)
 
 

@@ -7,7 +7,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from train.protocol import RequestError
+from train.errors import RequestError
 
 
 @dataclass(frozen=True)

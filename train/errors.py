@@ -5,7 +5,8 @@ catalog.errors.MedcorpusError
 ├── WeightsError    a weights file is missing, unsafe, damaged, or made for another model
 ├── DataError       a catalog gives nothing to train on, or sampling or augmentation were asked for wrongly
 ├── ScoreError      scores that cannot be computed, or compared with one another
-├── TrainingError   a run cannot start, go on or be resumed: a loss that is no number, too little memory
+├── TrainingError   a run cannot go on: a loss that is no number, too little memory
+│   └── RequestError    it was asked for wrongly: protocol, teacher, device, or a folder with another run
 ├── ExportError     an exported model cannot be made, or does not do what its original does
 └── OutputError     results cannot be written: disk full, no permission
 """
@@ -30,9 +31,15 @@ class ScoreError(MedcorpusError):
 
 
 class TrainingError(MedcorpusError):
-    """A run cannot start, go on or be resumed; its last whole checkpoint is kept."""
+    """A run cannot go on; its last whole checkpoint is kept."""
 
     exit_code = 1
+
+
+class RequestError(TrainingError):
+    """A run was asked for wrongly; nothing was done."""
+
+    exit_code = 2
 
 
 class ExportError(MedcorpusError):

@@ -164,9 +164,19 @@ def write_onnx(graph: Graph, path: Path, half: bool = False) -> None:
         raise ExportError(f"torch cannot export the {graph.name}: {error.__cause__ or error}") from error
     assert program is not None
     content = program.model_proto
+    _forget_origins(content)
     if half:
         _store_as_half(content)
     onnx.save(content, path)
+
+
+def _forget_origins(model: Any) -> None:
+    """Take out the exporter's notes: stack traces, with paths of the machine that the graph was made on."""
+    graph = model.graph
+    named = (graph.node, graph.initializer, graph.value_info, graph.input, graph.output, model.functions)
+    for part in (model, graph, *(one for parts in named for one in parts)):
+        del part.metadata_props[:]
+        part.ClearField("doc_string")
 
 
 def _store_as_half(model: Any) -> None:

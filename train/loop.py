@@ -26,13 +26,13 @@ from train.augmentations import TABLES
 from train.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
 from train.data import Item, MaskDataset, batches, make_loader
 from train.distributed import Place
-from train.errors import TrainingError
+from train.errors import RequestError, TrainingError
 from train.journal import Journal, draw_curve
 from train.learner import Learner
 from train.models.load import ABOUT_PRESET
 from train.models.segmenter import Segmenter
 from train.models.weights import save_weights
-from train.protocol import Protocol, RequestError
+from train.protocol import Protocol
 from train.samples import Samples
 from train.sampling import EpochSampler
 from train.schedule import Schedule
@@ -64,7 +64,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Result:
-    """Where the run ended: `score` is the best validation DSC, or minus the least loss where masks have no meaning."""
+    """Where the run ended: `score` is the best validation DSC, or minus the least loss where no loss looks at masks."""
 
     steps: int
     score: float
@@ -137,7 +137,7 @@ class _Run:
         self.stepped: nn.Module = self.learner
         if place.world > 1:
             # Without a mask the decoder has no gradient, and parts of the prompt encoder, for points, never have one.
-            unused = "prompt_encoder" in protocol.trained or not protocol.decodes
+            unused = any("prompt_encoder" in part for part in protocol.trained) or not protocol.decodes
             self.stepped = DistributedDataParallel(self.learner, find_unused_parameters=unused)
         self.optimizer = torch.optim.AdamW(self._groups(), lr=protocol.lr, weight_decay=protocol.weight_decay)
         self.schedule = Schedule(self.optimizer, protocol, self.per_epoch)
@@ -233,7 +233,7 @@ class _Run:
         target = plan.target if plan.protocol.uses("embedding") else None
         learner = Learner(model, plan.protocol) if self.mean is not None else self.learner
         found = validate(learner.eval(), batches(self.val_loader), plan.val, target, self.place, masks=masks)
-        score = found["dsc"] if plan.masks else -found["loss"]
+        score = found["dsc"] if plan.protocol.decodes else -found["loss"]
         journal.write({"step": self.step, "epoch": epoch, "split": "val", **found})
         told = ", ".join(f"{name} {value:.4f}" for name, value in found.items())
         journal.say(f"epoch {epoch}/{plan.protocol.epochs}: validation {told}{' (best)' * (score > self.score)}")
@@ -289,7 +289,7 @@ class _Run:
         protocol = self.plan.protocol
         groups = []
         for part in protocol.trained:
-            rate = protocol.encoder_lr if part == "image_encoder" and protocol.encoder_lr else protocol.lr
+            rate = protocol.encoder_lr if part.startswith("image_encoder") and protocol.encoder_lr else protocol.lr
             groups.append({"params": list(self.learner.model.get_submodule(part).parameters()), "lr": rate})
         return groups
 

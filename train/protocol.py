@@ -10,11 +10,11 @@ from types import UnionType
 from typing import Any, get_args, get_origin
 
 from train.augmentations import TABLES
-from train.errors import TrainingError
+from train.errors import RequestError
 
 PARTS = ("image_encoder", "prompt_encoder", "mask_decoder")
 LOSSES = ("embedding", "dice", "bce", "iou")
-SCHEDULES = ("constant", "plateau", "cosine")
+SCHEDULES = ("constant", "plateau", "cosine", "poly")
 PRECISIONS = ("float32", "bf16", "fp16")
 FOLLOWS = ("flipped", "as_stored")
 LIMITS: dict[str, tuple[str, Callable[[float], bool]]] = {
@@ -34,12 +34,6 @@ LIMITS: dict[str, tuple[str, Callable[[float], bool]]] = {
 """What a number of a protocol must be; none of them holds for a value that is no number."""
 
 
-class RequestError(TrainingError):
-    """A run was asked for wrongly; nothing was done."""
-
-    exit_code = 2
-
-
 @dataclass(frozen=True)
 class Protocol:
     """How a model is trained. `help` is what a command line says of a field.
@@ -56,7 +50,8 @@ class Protocol:
         },
     )
     trained: tuple[str, ...] = field(
-        default=PARTS, metadata={"help": "What learns, joined by commas: image_encoder, prompt_encoder, mask_decoder."}
+        default=PARTS,
+        metadata={"help": "What learns, joined by commas: image_encoder, image_encoder.neck, mask_decoder."},
     )
     copied: tuple[str, ...] = field(
         default=(),
@@ -70,10 +65,10 @@ class Protocol:
     lr: float = field(default=1e-4, metadata={"help": "AdamW's learning rate."})
     encoder_lr: float | None = field(default=None, metadata={"help": "Of the image encoder, where it is another."})
     weight_decay: float = field(default=0.01, metadata={"help": "AdamW's."})
-    schedule: str = field(default="constant", metadata={"help": "constant, plateau, or cosine."})
+    schedule: str = field(default="constant", metadata={"help": "constant, plateau, cosine or poly."})
     factor: float = field(default=0.9, metadata={"help": "What plateau multiplies the learning rate by."})
     patience: int = field(default=5, metadata={"help": "Epochs without a lower loss that plateau waits."})
-    warmup: float = field(default=0.0, metadata={"help": "Epochs in which cosine rises from 0."})
+    warmup: float = field(default=0.0, metadata={"help": "Epochs in which cosine or poly rises from 0."})
     clip: float | None = field(default=None, metadata={"help": "Greatest norm of the gradient."})
     ema: float | None = field(default=None, metadata={"help": "Decay of the moving average of the weights."})
     augment: str = field(default="lite-medsam", metadata={"help": f"One of {', '.join(TABLES)}."})
@@ -91,7 +86,7 @@ class Protocol:
     def __post_init__(self) -> None:
         allowed: tuple[tuple[str, tuple[str, ...], Any], ...] = (
             ("losses", LOSSES, self.losses),
-            ("trained", PARTS, self.trained),
+            ("trained", PARTS, tuple(part.partition(".")[0] for part in self.trained)),
             ("schedule", SCHEDULES, (self.schedule,)),
             ("augment", tuple(TABLES), (self.augment,)),
             ("follow", FOLLOWS, (self.follow,)),
@@ -107,8 +102,11 @@ class Protocol:
         for name, weight in self.losses.items():
             if not 0 <= weight < inf:
                 raise RequestError(f"losses: {name} is weighed by {weight}, which must be at least 0")
-        if len(set(self.trained)) < len(self.trained):
-            raise RequestError(f"trained: {', '.join(self.trained)} names a part twice")
+        for number, part in enumerate(self.trained):
+            if any(part == other or part.startswith(f"{other}.") for other in self.trained[:number]) or any(
+                other.startswith(f"{part}.") for other in self.trained[:number]
+            ):
+                raise RequestError(f"trained: {', '.join(self.trained)} names {part} twice")
         if not self.trained or not any(weight > 0 for weight in self.losses.values()):
             raise RequestError("nothing would learn: `trained` needs a part, and `losses` a weight above 0")
         if self.batch % self.accumulate:

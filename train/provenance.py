@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from train.checkpoint import CHECKPOINT
-from train.errors import OutputError
+from train.errors import OutputError, RequestError
 from train.files import write_whole
-from train.protocol import RequestError
 from train.samples import Samples
 
 RUN = "run.json"
@@ -69,7 +68,7 @@ def begin_run(folder: Path, run: dict[str, Any], *, resume: bool) -> None:
             before = json.loads(file.read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise RequestError(f"{file} cannot be read: {error}. Give another --out") from error
-        if changed := _differences({key: before.get(key) for key in SAME}, {key: run.get(key) for key in SAME}):
+        if changed := _differences(_same(before), _same(run)):
             raise RequestError(f"{folder} holds another run: {'; '.join(changed)}. Give the same, or another --out")
         return
     if (folder / CHECKPOINT).exists():
@@ -79,6 +78,13 @@ def begin_run(folder: Path, run: dict[str, Any], *, resume: bool) -> None:
     except OSError as error:
         raise OutputError(f"{folder} cannot be made: {error.strerror or error}") from error
     write_whole(file, json.dumps(run, indent=2).encode() + b"\n")
+
+
+def _same(run: dict[str, Any]) -> dict[str, Any]:
+    same = {key: run.get(key) for key in SAME}
+    if isinstance(same["protocol"], dict):
+        same["protocol"] = {name: value for name, value in same["protocol"].items() if name != "source"}
+    return same
 
 
 def _differences(before: Any, now: Any, name: str = "") -> list[str]:

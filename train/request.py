@@ -11,14 +11,14 @@ import torch
 from train.distributed import Place
 from train.embed import HASH, distinct_images
 from train.embeddings import EmbeddingCache
-from train.errors import DataError, ModelError
+from train.errors import DataError, ModelError, RequestError
 from train.loop import Plan
 from train.models.imagenet import load_imagenet
 from train.models.load import load_model, parse_model
 from train.models.presets import preset
 from train.models.segmenter import Segmenter
 from train.models.weights import find_weights, load_weights
-from train.protocol import Protocol, RequestError, plain
+from train.protocol import Protocol, plain
 from train.provenance import begin_run, describe_code, describe_samples
 from train.samples import Samples
 from train.selection import Selection

@@ -117,7 +117,7 @@ def load_samples(
     condition = has_mask if where is None else has_mask & where
     batches = [_encoded(batch) for batch in corpus.batches(wanted, condition) if len(batch)]
     if not batches:
-        limit = "" if where is None else f" for which {where} holds"
+        limit = "" if where is None else " for which the conditions hold"
         raise DataError(f"{corpus.catalog} has no mask{limit} among its {corpus.rows} rows: there is nothing to use")
     table = pa.Table.from_batches(batches).unify_dictionaries()
     if split is not None:

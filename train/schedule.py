@@ -1,6 +1,8 @@
 """The learning rate over a run."""
 
+from collections.abc import Callable, Mapping
 from math import cos, pi
+from types import MappingProxyType
 from typing import Any
 
 from torch.optim import Optimizer
@@ -16,9 +18,10 @@ class Schedule:
         self._plateau = self._smooth = None
         if protocol.schedule == "plateau":
             self._plateau = ReduceLROnPlateau(optimizer, factor=protocol.factor, patience=protocol.patience)
-        elif protocol.schedule == "cosine":
+        elif protocol.schedule in FALLS:
             rise, steps = protocol.warmup * steps_per_epoch, protocol.epochs * steps_per_epoch
-            self._smooth = LambdaLR(optimizer, lambda step: cosine(step, rise, steps))
+            fall = FALLS[protocol.schedule]
+            self._smooth = LambdaLR(optimizer, lambda step: rise_and_fall(step, rise, steps, fall))
 
     def step(self) -> None:
         """After a step."""
@@ -43,8 +46,14 @@ class Schedule:
             self._smooth.load_state_dict({**state, "lr_lambdas": [None]})
 
 
-def cosine(step: int, rise: float, steps: int) -> float:
-    """Return the share of the full learning rate: a straight rise from 0 over `rise` steps, then half a cosine to 0."""
+def rise_and_fall(step: int, rise: float, steps: int, fall: Callable[[float], float]) -> float:
+    """Return the share of the full learning rate: a straight rise from 0 over `rise` steps, then the fall to 0."""
     if step < rise:
         return (step + 1) / (rise + 1)
-    return (1 + cos(pi * min(1.0, (step - rise) / max(1.0, steps - rise)))) / 2
+    return fall(min(1.0, (step - rise) / max(1.0, steps - rise)))
+
+
+FALLS: Mapping[str, Callable[[float], float]] = MappingProxyType(
+    {"cosine": lambda done: (1 + cos(pi * done)) / 2, "poly": lambda done: (1 - done) ** 0.9}
+)
+"""The share of the learning rate after a part of the way; a power of 0.9 as in DB-SAM's training."""

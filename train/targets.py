@@ -9,9 +9,9 @@ from train.augment import apply_symmetry
 from train.data import Item, as_symmetry
 from train.embed import HASH
 from train.embeddings import EmbeddingCache
+from train.errors import RequestError
 from train.models.presets import EMBEDDING, GRID
 from train.models.segmenter import Segmenter
-from train.protocol import RequestError
 from train.samples import Samples
 
 

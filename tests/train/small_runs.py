@@ -66,6 +66,7 @@ PRESET = replace(
     name=NAME,
     encoder=StandInSpec(),  # type: ignore[arg-type]
     decoder=DecoderSpec(depth=1, heads=4, mlp=64, iou_depth=2),
+    weights=None,
 )
 
 

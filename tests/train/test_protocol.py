@@ -124,7 +124,7 @@ BAD = [
     ("losses: {}", ["nothing would learn"]),
     ("trained: []", ["nothing would learn"]),
     ("trained: [decoder]", ["trained: 'decoder' is none of", "Did you mean mask_decoder?"]),
-    ("trained: [mask_decoder, mask_decoder]", ["names a part twice"]),
+    ("trained: [mask_decoder, mask_decoder]", ["names mask_decoder twice"]),
     ("trained: mask_decoder", ["a list of words is wanted"]),
     ("trained: [1]", ["a list of words is wanted"]),
     ("schedule: linear", ["schedule: 'linear' is none of constant, plateau, cosine"]),
@@ -156,7 +156,7 @@ def test_a_mistake_in_a_file_is_one_message(text, told, tmp_path):
     ("source", "told"),
     [
         ("student-mask", "Did you mean student-masks?"),
-        ("nothing", "There are lite-medsam, "),
+        ("nothing", "There are db-sam, lite-medsam, "),
         ("absent.yaml", "absent.yaml is no file"),
     ],
 )

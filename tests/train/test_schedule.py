@@ -6,7 +6,7 @@ import pytest
 import torch
 from small_runs import small_protocol
 
-from train.schedule import Schedule, cosine
+from train.schedule import FALLS, Schedule, rise_and_fall
 
 
 def optimizer(*rates):
@@ -40,7 +40,8 @@ def test_cosine_follows_its_formula_for_each_group():
         assert rates == pytest.approx([0.1 * share, 0.4 * share])
     assert max(share for share, _ in seen) == pytest.approx(0.1)
     assert 0 < seen[-1][0] < 0.002
-    assert cosine(24, 4, 24) == cosine(99, 4, 24) == pytest.approx(0, abs=1e-12)
+    fall = FALLS["cosine"]
+    assert rise_and_fall(24, 4, 24, fall) == rise_and_fall(99, 4, 24, fall) == pytest.approx(0, abs=1e-12)
 
 
 def test_plateau_waits_and_multiplies():
@@ -59,7 +60,7 @@ def test_plateau_waits_and_multiplies():
     assert len(set(seen)) == 3
 
 
-@pytest.mark.parametrize("kind", ["constant", "cosine", "plateau"])
+@pytest.mark.parametrize("kind", ["constant", "cosine", "poly", "plateau"])
 def test_it_goes_on_from_its_state(kind):
     protocol = small_protocol(schedule=kind, warmup=0.5, epochs=6, patience=0)
     losses = [3, 4, 3.5, 2, 5, 6]
@@ -73,3 +74,8 @@ def test_it_goes_on_from_its_state(kind):
     second.load_state_dict(first.state_dict())
     again.load_state_dict(schedule.state_dict())
     assert seen + run(again, second, 3, 2, losses[3:]) == expected
+
+
+def test_poly_falls_by_a_power_of_nine_tenths():
+    steps = [rise_and_fall(step, 0, 10, FALLS["poly"]) for step in range(11)]
+    assert steps == pytest.approx([((10 - step) / 10) ** 0.9 for step in range(11)])

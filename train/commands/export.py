@@ -58,6 +58,7 @@ def export(
 
     from train.export import export_model, read_picture
     from train.models.load import load_model
+    from train.predict.exported import identify
 
     images = [read_picture(path) for path in check_image or ()]
     calibration = []
@@ -78,7 +79,7 @@ def export(
         half=half,
         images=images,
         calibration=calibration,
-        about={"weights": model},
+        about={"weights": Path(model.partition("=")[2] or model).name, "weights_sha256": identify(model)[1]},
     )
     for form, figures in told["check"].items():
         typer.echo(f"{form}: " + ", ".join(f"{name} {value:g}" for name, value in figures.items()))

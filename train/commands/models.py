@@ -13,12 +13,20 @@ def models(
     as_json: Annotated[bool, typer.Option("--json", help="A list of objects in place of the table.")] = False,
 ) -> None:
     """List the models with their parameters, work and the figure of their paper."""
+    from train.errors import ModelError
     from train.models.presets import PRESETS, preset
 
     presets = [preset(name) for name in names or PRESETS]
     from train.models.cost import cost
 
-    rows = [(chosen, cost(chosen)) for chosen in presets]
+    rows = []
+    for chosen in presets:
+        try:
+            rows.append((chosen, cost(chosen)))
+        except ModelError as error:
+            if names:
+                raise
+            typer.echo(f"left out: {chosen.name}: {error}", err=True)
     if as_json:
         import json
 

@@ -161,8 +161,14 @@ _TABLE = (
                 RepViTStage(320, "01"),
             ),
         ),
-        source="YSongxiao/MedSAMonLaptop_RepViT, the student",
+        source="YSongxiao/MedSAMonLaptop_RepViT, the student; its weights are our own",
         paper="2.32 M (encoder / 2^20)",
+        weights=BundledWeights(
+            "medcorpus",
+            "train",
+            "shipped/repvit-m0.6/weights.safetensors",
+            "8ea53aa957cf10661dfe6da2afef1c8201e75ebd2b2fd03ecd88448de07165f9",
+        ),
     ),
     Preset(
         "swift-medsam-v1",
@@ -211,6 +217,12 @@ _TABLE = (
             ),
         ),
         source="medcorpus: EfficientNet-Lite0 at its own strides, its maps brought back to 64 x 64",
+        weights=BundledWeights(
+            "medcorpus",
+            "train",
+            "shipped/effnet-lite0/weights.safetensors",
+            "a5affe53271609c485fe8f3b8ae08bcdeccfccbbe74f96408fa1f4baa170fedc",
+        ),
     ),
 )
 

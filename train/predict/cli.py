@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from curate.window import Window
     from train.predict.inputs import Source
 
-DEFAULT_MODEL = "lite-medsam"
+DEFAULT_MODEL = "effnet-lite0"
 MEMORY = "512M"
 EXTRAS = {
     "openvino": "predict",

@@ -22,8 +22,8 @@ FORMAT = 1
 ABOUT = "model.json"
 GRAPHS = ("encoder", "ground", "mask", "decoder")
 INT8_ENCODER = "encoder.int8"
-SHIPPED = Path(__file__).parent / "shipped"
-"""Folders of graphs that come with the package, by the name of their model."""
+SHIPPED = Path(__file__).parents[1] / "shipped"
+"""Folders of graphs that come with the package, by the name of their model, each beside its weights and model card."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,8 @@ def find_exported(model: str, cache: Path) -> tuple[Exported, tuple[str, ...]]:
         return read_exported(Path(model)), ()
     if (SHIPPED / model / ABOUT).is_file():
         return read_exported(SHIPPED / model), ()
-    folder = cache / "models" / f"{_key(model)}-{FORMAT}"
+    name, sha256 = identify(model)
+    folder = cache / "models" / f"{name}-{sha256[:16]}-{FORMAT}".replace(":", "_").replace("/", "_")
     if folder.is_dir():
         try:
             return read_exported(folder), ()
@@ -104,23 +105,28 @@ def find_exported(model: str, cache: Path) -> tuple[Exported, tuple[str, ...]]:
     from train.models.load import load_model
 
     segmenter, remarks = load_model(model)
-    export_model(segmenter, folder)
+    export_model(segmenter, folder, about={"weights_sha256": sha256})
     return read_exported(folder), (*remarks, f"exported once into {folder}")
 
 
-def _key(model: str) -> str:
-    """Return what tells weights and their preset from others, without torch and without reading published weights."""
+def identify(model: str) -> tuple[str, str]:
+    """Return the preset of `NAME`, `NAME=FILE` or `FILE` (of a file alone: `own`), and the SHA-256 of its weights.
+
+    Published weights are not read, and torch is not asked.
+
+    Raises:
+        ModelError, WeightsError: there is no such model, file or weights.
+    """
     name, _, file = model.partition("=")
     path = Path(file or model)
     if file or (path.suffix and path.is_file()):
         if not path.is_file():
             raise WeightsError(f"{path} is no file.")
-        named = preset(name).name if file else "own"
-        return f"{named}-{digest(path)[:16]}".replace("/", "_").replace(":", "_")
+        return preset(name).name if file else "own", digest(path)
     chosen = preset(model)
     if chosen.weights is None:
         raise WeightsError(f"no weights of {chosen.name} can be installed: write {chosen.name}=FILE.")
-    return f"{chosen.name}-{chosen.weights.sha256[:16]}"
+    return chosen.name, chosen.weights.sha256
 
 
 def describe(folder: Path, about: Mapping[str, Any]) -> bytes:

@@ -58,7 +58,7 @@ def test_every_image_once_and_again_nothing(embed, tmp_path):
         (["--engine", "tensorrt"], "tensorrt"),
         (["--precision", "bf17"], "bf17"),
         (["--teacher", "lite-medsan"], "Did you mean lite-medsam?"),
-        (["--teacher", "repvit-m0.6"], "no weights of repvit-m0.6 can be installed"),
+        (["--teacher", "swin-t"], "no weights of swin-t can be installed"),
         (["--split", "nowhere"], "no mask in the split"),
         (["--batch", "0"], "Invalid value for '--batch'"),
     ],

@@ -117,7 +117,7 @@ def test_what_is_asked_for_is_taken(predict, cases, costless, tmp_path, monkeypa
     assert asked == [("official", 3 << 29)] * 2 + [("clean", 1 << 29)] * 2
     assert costless.asked == [
         ("openvino", "lite-medsam=x.pth", {"threads": 1, "precision": "bf16", "cache": tmp_path}),
-        ("auto", "lite-medsam", {"threads": None, "precision": "f32", "cache": None}),
+        ("auto", "effnet-lite0", {"threads": None, "precision": "f32", "cache": None}),
     ]
 
 
@@ -330,7 +330,7 @@ def test_asking_wrongly_ends_in_2(arguments, message, predict, cases, costless, 
     assert not (tmp_path / "o").exists()
 
 
-@pytest.mark.parametrize("model", ["lite-medsan", "lite-medsam=none.pth", "repvit-m0.6"])
+@pytest.mark.parametrize("model", ["lite-medsan", "lite-medsam=none.pth", "swin-t"])
 def test_a_model_that_cannot_be_had_ends_in_2(model, predict, cases, tmp_path):
     code, _, err = predict(cases, "--out", tmp_path / "o", "--model", model)
     assert (code, (tmp_path / "o").exists()) == (2, False)

@@ -1,15 +1,18 @@
 """The graphs run by OpenVINO; compiled once, and kept in the user's cache folder."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import openvino
 
 from train.errors import ModelError
 from train.predict.cache import Kept
 from train.predict.engines.graphs import Array, Graph, GraphEngine
 from train.predict.exported import INT8_ENCODER, Exported
+
+# Importing OpenVINO would report an event over the network; without the package that does so, it goes on in silence.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+import openvino  # noqa: E402
 
 AT_ONCE = 8
 """Objects in one batch of the decoder: more of them take no less time each, and 25 MB each."""
