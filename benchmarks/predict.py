@@ -28,7 +28,7 @@ from benchmarks.tables import print_report
 from benchmarks.worker import Worker, fresh, split_precision
 from catalog.read import Corpus
 
-MODELS = ("lite-medsam", "repvit-m0.6", "lite-student")
+MODELS = ("lite-medsam", "repvit-m0.6", "effnet-lite0")
 """Ours: the peers' own weights first, then the students."""
 
 
