@@ -56,12 +56,12 @@ def test_a_preset_is_exported_once(tmp_path, made, monkeypatch):
 
 def test_weights_of_a_file_are_known_by_their_content(tmp_path, made, small_model):
     path = tmp_path / "mine.safetensors"
-    save_weights(small_model, path, {"preset": "swin-t"})
-    found, _ = find_exported(f"swin-t={path}", tmp_path)
-    assert found.folder.name == f"swin-t-{digest(path)[:16]}-{FORMAT}"
+    save_weights(small_model, path, {"preset": "repvit-m0.6"})
+    found, _ = find_exported(f"repvit-m0.6={path}", tmp_path)
+    assert found.folder.name == f"repvit-m0.6-{digest(path)[:16]}-{FORMAT}"
     assert find_exported(str(path), tmp_path)[0].folder != found.folder  # its preset is not looked up without torch
     path.write_bytes(path.read_bytes() + b" ")
-    assert find_exported(f"swin-t={path}", tmp_path)[0].folder != found.folder
+    assert find_exported(f"repvit-m0.6={path}", tmp_path)[0].folder != found.folder
     assert len(made) == 3
 
 
