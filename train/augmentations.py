@@ -18,6 +18,8 @@ class Augmentation:
 TABLES: Mapping[str, tuple[Augmentation, ...]] = MappingProxyType(
     {
         "none": (),
+        # of the challenge's own boxes, so that pixels stay those of a stored embedding
+        "boxes": (Augmentation("box_jitter", 1, 0, 5),),
         # bowang-lab/MedSAM, branch LiteMedSAM, train_one_gpu.py
         "lite-medsam": (
             Augmentation("flip_x", 0.5),
