@@ -13,12 +13,12 @@ from pathlib import Path
 import torch
 
 from catalog.read import Corpus
-from train.augmentations import TABLES
-from train.data import MaskDataset, batches, make_loader
+from train.data.augmentations import TABLES
+from train.data.dataset import MaskDataset, batches, make_loader
+from train.data.samples import load_samples
+from train.data.sampling import EpochSampler
 from train.models.presets import preset
 from train.models.segmenter import Segmenter
-from train.samples import load_samples
-from train.sampling import EpochSampler
 
 
 def store_of(image: str) -> str:

@@ -36,8 +36,8 @@ class Ours:
 
     def encoder(self, path: Path, rounds: int = 9) -> dict[str, float]:
         """Return the least seconds of the encoder on an image, and the most GMAC/s of a matrix product in between."""
+        from train.data.prepare import fit_to, prepare_pixels
         from train.predict.inputs.challenge import ChallengeFile
-        from train.prepare import fit_to, prepare_pixels
 
         case = ChallengeFile(path).read()
         height, width = case.shape

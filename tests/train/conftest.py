@@ -172,7 +172,7 @@ def small_model() -> Any:
 @pytest.fixture(scope="session")
 def exported(small_model: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the small model's graphs; not to be changed."""
-    from train.export import export_model
+    from train.export.graphs import export_model
 
     folder = tmp_path_factory.mktemp("exported") / "small"
     export_model(small_model, folder)

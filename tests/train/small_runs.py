@@ -22,21 +22,45 @@ from torch import nn
 from catalog.hashes import image_hash, mask_hash
 from catalog.read import Corpus
 from catalog.schema import CATALOG_SCHEMA
-from train.distributed import Place
-from train.loop import Plan
+from train.data.samples import Samples
+from train.data.selection import Selection
+from train.learning.distributed import Place
+from train.learning.loop import Plan
+from train.learning.protocol import Protocol, make_protocol
+from train.learning.request import COLUMNS
 from train.models import segmenter
 from train.models.layers import DropPath
 from train.models.presets import PRESETS, DecoderSpec
 from train.models.segmenter import Segmenter
-from train.protocol import Protocol, make_protocol
-from train.request import COLUMNS
-from train.samples import Samples
-from train.selection import Selection
 
 NAME = "stand-in"
 HERE = Place(0, 1, torch.device("cpu"))
 DEFAULTS: dict[str, Any] = {"losses": {"embedding": 1}, "trained": ["image_encoder"], "epochs": 2, "batch": 4,
                             "lr": 0.01, "augment": "full"}  # fmt: skip
+WORDS = {
+    "losses": ("embedding=1,dice=0.5", {"embedding": 1.0, "dice": 0.5}),
+    "trained": ("image_encoder,mask_decoder", ("image_encoder", "mask_decoder")),
+    "copied": ("mask_decoder,image_encoder.neck", ("mask_decoder", "image_encoder.neck")),
+    "epochs": ("7", 7),
+    "batch": ("6", 6),
+    "accumulate": ("2", 2),
+    "lr": ("3e-4", 3e-4),
+    "encoder_lr": ("0.001", 1e-3),
+    "weight_decay": ("0", 0.0),
+    "schedule": ("cosine", "cosine"),
+    "factor": ("0.5", 0.5),
+    "patience": ("0", 0),
+    "warmup": ("0.25", 0.25),
+    "clip": ("1", 1.0),
+    "ema": ("0.99", 0.99),
+    "augment": ("none", "none"),
+    "follow": ("as_stored", "as_stored"),
+    "balance": ("modality,label", ("modality", "label")),
+    "temperature": ("3", 3.0),
+    "precision": ("bf16", "bf16"),
+    "compiled": ("true", True),
+}
+"""Of every field of a protocol: the flag's word, and its value."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +184,7 @@ def small_plan(folder: Path, out: Path, **values: Any) -> Plan:
 
 
 def _die_after(last: int) -> None:
-    from train.journal import Journal
+    from train.learning.journal import Journal
 
     original = Journal.write
 

@@ -35,9 +35,9 @@ def embed(
 
     from tqdm import tqdm
 
-    from train.embed import HASH, distinct_images, embed_samples
-    from train.embeddings import EmbeddingWriter
-    from train.encoders import cpu_encoder, gpu_encoder, gpu_there
+    from train.embeddings.embed import HASH, distinct_images, embed_samples
+    from train.embeddings.encoders import cpu_encoder, gpu_encoder, gpu_there
+    from train.embeddings.store import EmbeddingWriter
     from train.models.load import parse_model
     from train.models.weights import find_weights
 

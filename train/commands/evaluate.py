@@ -62,7 +62,7 @@ def evaluate(
     if out is not None:
         _make(out)
 
-    from train.references import COLUMNS, Asking
+    from train.scoring.references import COLUMNS, Asking
 
     samples = select(manifest, only, without, every, shares, split_seed).load(split_of(split), COLUMNS)
 
@@ -73,11 +73,11 @@ def evaluate(
         engines[name], told = open_engine(engine.value, text, threads=threads, precision=precision.value, cache=cache)
         remarks += [f"{name}: {remark}" for remark in told]
 
-    from train.evaluate import evaluate as score
-    from train.pictures import write_worst
     from train.predict.progress import Progress
-    from train.report import report
-    from train.tables import to_json, to_markdown, write_tables
+    from train.scoring.evaluate import evaluate as score
+    from train.scoring.pictures import write_worst
+    from train.scoring.report import report
+    from train.scoring.tables import to_json, to_markdown, write_tables
 
     asking = Asking(jitter, seed, masks_per_image)
     with Progress(samples.images) as progress:

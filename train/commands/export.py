@@ -56,14 +56,14 @@ def export(
     if int8 and manifest is None:
         raise ExportError("--int8 is calibrated on a corpus: give it with --manifest")
 
-    from train.export import export_model, read_picture
+    from train.export.graphs import export_model, read_picture
     from train.models.load import load_model
     from train.predict.exported import identify
 
     images = [read_picture(path) for path in check_image or ()]
     calibration = []
     if manifest is not None:
-        from train.quantise import calibration_images
+        from train.export.quantise import calibration_images
 
         selection = select(manifest, only, without, every, shares, split_seed)
         drawn = calibration_images(selection.load(split_of(split), ["modality"]), CALIBRATED)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:  # Arrow stands behind it, which a help page does not need
-    from train.selection import Selection
+    from train.data.selection import Selection
 
 ALL = "all"
 """In place of a split: every mask, whatever its split."""
@@ -52,8 +52,8 @@ def select(
     Raises:
         DataError: the shares cannot be read; conditions are looked at where the selection is loaded.
     """
-    from train.samples import SHARES
-    from train.selection import Selection
+    from train.data.samples import SHARES
+    from train.data.selection import Selection
 
     dealt = SHARES if shares is None else parse_shares(shares)
     return Selection(manifest, tuple(only or ()), tuple(without or ()), every, dict(dealt), split_seed)

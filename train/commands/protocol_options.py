@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from train.protocol import parse_value, protocol_fields
+from train.learning.protocol import parse_value, protocol_fields
 
 GIVEN = "given"
 """The parameter by which a decorated command gets the overridden values."""

@@ -7,12 +7,12 @@ import typer
 
 from train.commands.options import ALL, Every, Manifest, Only, Shares, SplitSeed, Without, select, split_of
 from train.commands.protocol_options import with_protocol_flags
-from train.protocol import protocol_names
+from train.learning.protocol import protocol_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from train.request import Request
+    from train.learning.request import Request
 
 Out = Annotated[Path, typer.Option(help="The run's folder: weights, log, checkpoint.", show_default=False)]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in --out from its last checkpoint.")]
@@ -53,8 +53,8 @@ def teacher(
     given: dict[str, Any] | None = None,
 ) -> None:
     """Train a whole model on masks, from scratch or from weights."""
-    from train.protocol import load_protocol
-    from train.request import Request
+    from train.learning.protocol import load_protocol
+    from train.learning.request import Request
 
     selection = select(manifest, only, without, every, shares, split_seed)
     request = Request("teacher", model, load_protocol(protocol, given), selection, out, start=weights,
@@ -99,10 +99,10 @@ def distill(
     """Teach a light student the embeddings of a strong teacher, whose prompt encoder and decoder it takes over."""
     from dataclasses import replace
 
-    from train.checkpoint import CHECKPOINT
-    from train.loop import BEST
-    from train.protocol import load_protocol
-    from train.request import Request
+    from train.learning.checkpoint import CHECKPOINT
+    from train.learning.loop import BEST
+    from train.learning.protocol import load_protocol
+    from train.learning.request import Request
 
     first = load_protocol(protocol, given)
     second = load_protocol(then) if then is not None else None
@@ -145,9 +145,9 @@ def finetune(
     given: dict[str, Any] | None = None,
 ) -> None:
     """Go on with trained weights, on masks and, where a teacher is given, on its embeddings."""
+    from train.learning.protocol import load_protocol
+    from train.learning.request import Request
     from train.models.load import parse_model
-    from train.protocol import load_protocol
-    from train.request import Request
 
     chosen, file = parse_model(model)
     selection = select(manifest, only, without, every, shares, split_seed)
@@ -165,9 +165,9 @@ def _train(runs: "Sequence[tuple[Request, bool]]", device: str | None, threads: 
     """Do one run after the other, each from its start or resumed."""
     import torch
 
-    from train.distributed import start, stop
-    from train.loop import train_model
-    from train.request import make_plan
+    from train.learning.distributed import start, stop
+    from train.learning.loop import train_model
+    from train.learning.request import make_plan
 
     if threads is not None:
         torch.set_num_threads(threads)

@@ -101,7 +101,7 @@ def find_exported(model: str, cache: Path) -> tuple[Exported, tuple[str, ...]]:
             f"{model} has to be exported once, which needs torch: pip install 'medcorpus[train]', or run "
             f"`train export {model} --out FOLDER` where torch is installed and give the folder as the model."
         )
-    from train.export import export_model
+    from train.export.graphs import export_model
     from train.models.load import load_model
 
     segmenter, remarks = load_model(model)

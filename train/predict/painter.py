@@ -7,9 +7,9 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
+from train.data.prepare import Fit
 from train.predict.engine import Labels
 from train.predict.enlarge import enlarge_part
-from train.prepare import Fit
 
 WAITING = 64
 """Logits that may wait to be painted: 16 MiB."""

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from train.data.prepare import Fit, fit_to, prepare_boxes
 from train.predict.engine import LOGITS, Labels, Prompts
 from train.predict.inputs import Case
-from train.prepare import Fit, fit_to, prepare_boxes
 
 SURE = 10.0
 """Logits of a mask prompt are this inside and its negative outside: about as far as a model's own go."""

@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from train.data.prepare import Fit, fit_to, prepare_boxes, prepare_pixels
 from train.predict.engine import LOGITS, Box, E, Engine, Labels, Mask, Prompts, blank_labels
 from train.predict.enlarge import enlarge
 from train.predict.inputs import Case
 from train.predict.painter import Painter
-from train.prepare import Fit, fit_to, prepare_boxes, prepare_pixels
 
 Propagation = Literal["clean", "official"]
 

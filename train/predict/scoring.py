@@ -5,10 +5,10 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from train.metrics import correct, cvpr24
 from train.predict.engine import Labels
 from train.predict.inputs import Case
 from train.predict.summary import METRICS, Outcome
+from train.scoring.metrics import correct, cvpr24
 
 
 def score_case(case: Case, labels: Labels) -> dict[str, float]:

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
+from train.data.prepare import fit_to, prepare_pixels
 from train.predict.engine import Engine, Labels, blank_labels
 from train.predict.inputs import Case
 from train.predict.painter import Painter
 from train.predict.prompts import object_prompts
 from train.predict.propagate import MEMORY, Propagation, segment_volume
-from train.prepare import fit_to, prepare_pixels
 
 
 def segment_case(

@@ -8,7 +8,7 @@ import torch
 from small_runs import NAME, small_model, stand_in, write_small_corpus
 
 from train.cli import main
-from train.embeddings import EmbeddingCache
+from train.embeddings.store import EmbeddingCache
 from train.models.weights import save_weights
 
 
@@ -74,7 +74,7 @@ def test_what_is_asked_wrongly_leaves_no_folder_behind(words, told, embed, tmp_p
 
 
 def test_ctrl_c_says_how_to_go_on(embed, tmp_path, monkeypatch):
-    from train.embeddings import EmbeddingWriter
+    from train.embeddings.store import EmbeddingWriter
 
     original = EmbeddingWriter.add
 

@@ -12,16 +12,15 @@ import pytest
 import small_runs
 import torch
 from safetensors.torch import load_file
-from small_runs import NAME, small_model, stand_in, write_small_corpus
-from test_protocol import WORDS
+from small_runs import NAME, WORDS, small_model, stand_in, write_small_corpus
 
-from train.checkpoint import CHECKPOINT
 from train.cli import main
 from train.commands import training
-from train.journal import Journal, read_log
-from train.loop import BEST, LAST
+from train.learning.checkpoint import CHECKPOINT
+from train.learning.journal import Journal, read_log
+from train.learning.loop import BEST, LAST
+from train.learning.protocol import load_protocol, protocol_fields
 from train.models.weights import read_about, save_weights
-from train.protocol import load_protocol, protocol_fields
 
 ROOT = Path(__file__).parents[3]
 EMBEDDINGS = {"losses": "embedding=1", "trained": "image_encoder", "copied": "prompt_encoder,mask_decoder", "epochs": 2,
@@ -277,7 +276,7 @@ def test_too_little_memory(small, teacher, train, tmp_path, monkeypatch):
     def forward(self, *args):
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr("train.learner.Learner.forward", forward)
+    monkeypatch.setattr("train.learning.learner.Learner.forward", forward)
     code, _, err = train(*distill(small, teacher, tmp_path / "run"))
     assert code == 1
     assert "error: a batch of 2 in 1 part(s) does not fit into memory: raise --accumulate" in err

@@ -366,7 +366,7 @@ def test_no_module_of_the_inputs_needs_torch(mixed, tmp_path):
 
 def test_what_scoring_lacks_is_told_before_anything_is_done(predict, cases, costless, tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "train.predict.scoring", raising=False)
-    monkeypatch.delitem(sys.modules, "train.metrics", raising=False)
+    monkeypatch.delitem(sys.modules, "train.scoring.metrics", raising=False)
     monkeypatch.setitem(sys.modules, "surface_distance", None)
     code, _, err = predict(cases, "--out", tmp_path / "o", "--score")
     assert (code, err) == (2, "error: this needs surface_distance: pip install 'medcorpus[train]'\n")

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import interpolate
 
+from train.data.prepare import Fit, fit_to
 from train.predict.enlarge import ABOVE_HALF, enlarge, enlarge_part
-from train.prepare import Fit, fit_to
 
 
 def plainly(logits: np.ndarray, fit: Fit) -> np.ndarray:

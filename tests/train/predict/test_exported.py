@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import train.export
+import train.export.graphs
 import train.models.load
 import train.predict.exported
 from train.errors import ModelError, WeightsError
@@ -24,7 +24,7 @@ def made(monkeypatch, exported, small_model):
         folders.append(out)
         shutil.copytree(exported, out, dirs_exist_ok=True)
 
-    monkeypatch.setattr(train.export, "export_model", export)
+    monkeypatch.setattr(train.export.graphs, "export_model", export)
     monkeypatch.setattr(train.models.load, "load_model", lambda text: (small_model, (f"of {text}",)))
     return folders
 

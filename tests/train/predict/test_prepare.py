@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from train.prepare import fit_to, prepare_boxes, prepare_pixels
+from train.data.prepare import fit_to, prepare_boxes, prepare_pixels
 
 from .conftest import IMAGES, read_image, script_pixels
 

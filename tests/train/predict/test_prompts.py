@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
+from train.data.prepare import fit_to
 from train.predict.engine import Decoded, Prompts
 from train.predict.inputs import Case
 from train.predict.prompts import SURE, object_prompts
 from train.predict.segment import segment_image
-from train.prepare import fit_to
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (100, 200), np.uint8)
 FIT = fit_to(100, 200, 256)

@@ -4,9 +4,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from train.data.prepare import fit_to
 from train.predict.inputs import Case
 from train.predict.propagate import EMBEDDING_BYTES, clean_box, official_box, segment_volume
-from train.prepare import fit_to
 
 from .conftest import FakeEngine, Script, fake_logits, read_ct
 

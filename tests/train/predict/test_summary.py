@@ -4,12 +4,12 @@ import math
 import numpy as np
 import pytest
 
-from train.metrics import correct, cvpr24
 from train.predict.inputs import Case
 from train.predict.report import print_scores, write_tables
 from train.predict.scoring import challenge_tables, score_case
 from train.predict.summary import Outcome, mean_of, objects_table, to_json
-from train.scores import mean_by, mean_over
+from train.scoring.metrics import correct, cvpr24
+from train.scoring.scores import mean_by, mean_over
 
 
 def outcome(name, modality, dsc, **more):

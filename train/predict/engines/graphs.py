@@ -1,4 +1,4 @@
-"""A model as four graphs, whatever runs them; see train/export.py for what they take and give."""
+"""A model as four graphs, whatever runs them; see train/export/graphs.py for what they take and give."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from train.agreement import default_images, prepare_images
 from train.errors import ModelError, WeightsError
+from train.export.agreement import default_images, prepare_images
 from train.predict.engine import Prompts
 from train.predict.engines import open_engine
 from train.predict.engines.torch import TorchEngine

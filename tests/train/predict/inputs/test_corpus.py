@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from catalog.pixels import PixelReader
-from train import references
+from train.data.samples import load_samples
 from train.predict.errors import CaseError
 from train.predict.inputs.corpus import COLUMNS, corpus_images
-from train.samples import load_samples
+from train.scoring import references
 
 
 def images(corpus, **options):

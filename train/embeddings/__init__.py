@@ -1,0 +1,1 @@
+"""A teacher's embeddings of a corpus, computed once and stored."""

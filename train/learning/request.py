@@ -1,0 +1,162 @@
+"""From what a user asks for to a plan of training: models, first weights, samples, targets."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from train.data.samples import Samples
+from train.data.selection import Selection
+from train.embeddings.embed import HASH, distinct_images
+from train.embeddings.store import EmbeddingCache
+from train.errors import DataError, ModelError, RequestError
+from train.learning.distributed import Place
+from train.learning.loop import Plan
+from train.learning.protocol import Protocol, plain
+from train.learning.provenance import begin_run, describe_code, describe_samples
+from train.learning.targets import LiveTarget, StoredTarget, Target
+from train.models.imagenet import load_imagenet
+from train.models.load import load_model, parse_model
+from train.models.presets import preset
+from train.models.segmenter import Segmenter
+from train.models.weights import find_weights, load_weights
+
+COLUMNS = (HASH, "mask_hash")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a training command was asked for.
+
+    `model` is a preset's name, `start` its first weights (None: random, by the seed), `backbone` whether its backbone
+    starts from ImageNet's; `teacher` is NAME, NAME=FILE or FILE; `embeddings` the folder of the teacher's stored ones.
+    `split` is what to train on, None for all; `val` the split to validate on, None for none.
+    """
+
+    command: str
+    model: str
+    protocol: Protocol
+    selection: Selection
+    out: Path
+    start: str | None = None
+    backbone: bool = False
+    teacher: str | None = None
+    embeddings: Path | None = None
+    split: str | None = "train"
+    val: str | None = "val"
+    seed: int = 0
+    workers: int = 0
+    checkpoint_steps: int = 200
+
+
+def make_plan(request: Request, place: Place, *, resume: bool) -> Plan:
+    """Build models and samples, and write down in the run's folder what it is made of.
+
+    Raises:
+        ModelError, WeightsError: a model or its weights cannot be had, or do not fit.
+        DataError, CatalogError: there is nothing to train on.
+        RequestError: student, teacher and stored embeddings do not fit, or the folder holds another run.
+    """
+    protocol = request.protocol
+    columns = (*COLUMNS, *protocol.balance)
+    train = request.selection.load(request.split, columns)
+    val = request.selection.load(request.val, columns) if request.val is not None else None
+    torch.manual_seed(request.seed)
+    model = Segmenter(preset(request.model))
+    if request.backbone:
+        load_imagenet(model)
+    if request.start is not None:
+        load_weights(model, request.start)
+    teacher = load_model(request.teacher)[0] if request.teacher is not None else None
+    if teacher is not None:
+        for part in protocol.copied:
+            _copy_part(model, teacher, part)
+    target = _target(request, model, teacher, place, [one for one in (train, val) if one is not None])
+    if place.first:
+        begin_run(request.out, _describe(request, train, val), resume=resume)
+    place.wait()
+    meaningful = request.start is not None or "mask_decoder" in protocol.copied or protocol.decodes
+    return Plan(
+        model, protocol, train, val, target, request.out, request.seed, request.workers, request.checkpoint_steps,
+        masks=meaningful,
+    )  # fmt: skip
+
+
+def _copy_part(model: Segmenter, teacher: Segmenter, text: str) -> None:
+    part, _, source = text.partition("=")
+    source = source or part
+    try:
+        model.get_submodule(part).load_state_dict(teacher.get_submodule(source).state_dict())
+    except (AttributeError, RuntimeError) as error:
+        raise ModelError(
+            f"{part} of {model.preset.name} cannot start as {source} of {teacher.preset.name}: one of them is missing, "
+            "or they differ in shape. Take it out of --copied, or take another teacher"
+        ) from error
+
+
+def _target(
+    request: Request, model: Segmenter, teacher: Segmenter | None, place: Place, samples: Sequence[Samples]
+) -> Target | None:
+    if not request.protocol.uses("embedding"):
+        return None
+    if request.embeddings is not None:
+        cache = EmbeddingCache(request.embeddings)
+        if request.teacher is not None:
+            _check_teacher(request.embeddings, cache.about, _teacher(request.teacher))
+        keys = {key for one in samples for key in distinct_images(one)}
+        if missing := sum(key not in cache for key in keys):
+            raise DataError(
+                f"{request.embeddings} lacks {missing} of {len(keys)} images: run `train embed` on this corpus, with "
+                "the same splits"
+            )
+        return StoredTarget(cache, flipped=request.protocol.follow == "flipped")
+    if teacher is None:
+        raise RequestError("the protocol weighs `embedding`: give --teacher, or --embeddings")
+    return LiveTarget(teacher, model.preset.image_size, place.device)
+
+
+def _check_teacher(folder: Path, about: dict[str, Any], teacher: dict[str, str]) -> None:
+    told = about.get("teacher")
+    if told != teacher["model"]:
+        raise RequestError(f"{folder} holds embeddings of {told}, not of {teacher['model']}: give that --teacher, or "
+                           "other --embeddings")  # fmt: skip
+    if about.get("sha256") != teacher["sha256"]:
+        raise RequestError(f"{folder} holds embeddings of a {told} with other weights than {teacher['weights']}: give "
+                           "that file as --teacher, or other --embeddings")  # fmt: skip
+
+
+def _describe(request: Request, train: Samples, val: Samples | None) -> dict[str, Any]:
+    selection = request.selection
+    return {
+        "command": request.command,
+        "model": request.model,
+        "start": _weights(request.start) if request.start else None,
+        "backbone": request.backbone,
+        "teacher": _teacher(request.teacher) if request.teacher else None,
+        "embeddings": str(request.embeddings) if request.embeddings else None,
+        "protocol": plain(request.protocol),
+        "seed": request.seed,
+        "selection": {
+            "manifest": str(selection.manifest),
+            "only": list(selection.only),
+            "without": list(selection.without),
+            "every": selection.every,
+            "shares": dict(selection.shares),
+            "split_seed": selection.split_seed,
+        },
+        "data": {"train": describe_samples(train), "val": describe_samples(val) if val is not None else None},
+        "code": describe_code(),
+    }
+
+
+def _teacher(text: str) -> dict[str, str]:
+    chosen, file = parse_model(text)
+    return {"model": chosen.name, **_weights(str(file or chosen.name))}
+
+
+def _weights(source: str) -> dict[str, str]:
+    with find_weights(source).open("rb") as file:
+        return {"weights": source, "sha256": file_digest(file, "sha256").hexdigest()}
