@@ -20,7 +20,7 @@ class Ours:
     """`predict`'s own path, from the file read to the file written; `model` may end in @bf16 or @int8."""
 
     def __init__(self, model: str, threads: int) -> None:
-        from train.predict.engines import open_engine
+        from train.open_engine import open_engine
 
         name, precision = split_precision(model)
         self._engine, _ = open_engine("auto", name, threads=threads, precision=precision)

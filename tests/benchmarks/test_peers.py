@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from benchmarks.official import Official
 from benchmarks.once import Once
 from benchmarks.predict import agree
-from train.predict.engine import Decoded
+from train.engines.engine import Decoded
 from train.predict.inputs import Case
 from train.predict.segment import segment_case
 

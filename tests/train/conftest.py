@@ -94,7 +94,7 @@ class BoxEngine:
         return image
 
     def decode(self, embedding, prompts):
-        from train.predict.engine import Decoded
+        from train.engines.engine import Decoded
 
         for start in range(0, len(prompts), 2):
             boxes = prompts.boxes[start : start + 2]

@@ -66,7 +66,7 @@ def evaluate(
 
     samples = select(manifest, only, without, every, shares, split_seed).load(split_of(split), COLUMNS)
 
-    from train.predict.engines import open_engine
+    from train.open_engine import open_engine
 
     engines, remarks = {}, []
     for name, text in named.items():

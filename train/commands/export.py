@@ -56,9 +56,9 @@ def export(
     if int8 and manifest is None:
         raise ExportError("--int8 is calibrated on a corpus: give it with --manifest")
 
+    from train.export.find import identify
     from train.export.graphs import export_model, read_picture
     from train.models.load import load_model
-    from train.predict.exported import identify
 
     images = [read_picture(path) for path in check_image or ()]
     calibration = []

@@ -23,7 +23,7 @@ def cpu_encoder(teacher: str, engine: str, precision: str, threads: int | None) 
     Raises:
         ModelError, WeightsError: the teacher, its weights or the engine cannot be had.
     """
-    from train.predict.engines import open_engine
+    from train.open_engine import open_engine
 
     _check(precision)
     opened, remarks = open_engine(engine, teacher, threads=threads, precision=precision)  # type: ignore[arg-type]

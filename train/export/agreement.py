@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from train.data.prepare import fit_to, prepare_pixels
+from train.engines.engine import Prompts
+from train.engines.exported import INT8_ENCODER, read_exported
+from train.engines.graphs import Array, Graph, GraphEngine
 from train.errors import ExportError
 from train.models.segmenter import Segmenter
-from train.predict.engine import Prompts
-from train.predict.engines.graphs import Array, Graph, GraphEngine
-from train.predict.exported import INT8_ENCODER, read_exported
 
 LIMIT = 1e-3
 """Of float32 graphs: the greatest difference, in parts of the greatest value."""
@@ -68,16 +68,16 @@ def check_exported(
 
 def _open_onnx(folder: Path, precision: str) -> GraphEngine:
     try:
-        from train.predict.engines.onnxruntime import OnnxRuntimeEngine
+        from train.engines.onnxruntime import OnnxRuntimeEngine
     except ModuleNotFoundError as error:
         raise ExportError("the graphs are checked by ONNX Runtime: pip install onnxruntime") from error
     return OnnxRuntimeEngine(read_exported(folder), None, precision)
 
 
 def _open_openvino(path: Path) -> Graph:
-    import openvino
+    from train.engines.openvino import shared_core
 
-    compiled = openvino.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = shared_core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return lambda inputs: list(compiled(list(inputs)).values())
 
 

@@ -22,10 +22,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from train.engines.exported import ABOUT, describe
 from train.errors import ExportError, OutputError
 from train.models.deployed import Drawing, Encoder, Ground
 from train.models.segmenter import Segmenter
-from train.predict.exported import ABOUT, describe
 
 Format = Literal["onnx", "openvino", "torchscript"]
 

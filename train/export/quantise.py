@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from catalog.pixels import PixelReader
 from train.data.samples import Samples
+from train.engines.exported import INT8_ENCODER
 from train.errors import ExportError
-from train.predict.exported import INT8_ENCODER
 
 LINEAR = ["MatMul", "Gemm"]
 """What is reckoned in integers where there is any: layers that read what a norm has evened out. LiteMedSAM's

@@ -120,7 +120,7 @@ def predict(
     check_apart(out, overlay, taken)
     if score:
         import_module("train.predict.scoring")  # what it needs and lacks is told before anything is done
-    from train.predict.engines import open_engine
+    from train.open_engine import open_engine
 
     opened, remarks = open_engine(engine.value, model, threads=threads, precision=precision.value, cache=cache)
     for place in (out, overlay):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.data.prepare import Fit
-from train.predict.engine import LOGITS, Labels, Mask
+from train.engines.engine import LOGITS, Labels, Mask
 
 ABOVE_HALF = 1.5 * 2**-24
 """Logits above it, and none below, have a float32 sigmoid above 0.5, which is what LiteMedSAM's script asks for."""

@@ -8,8 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from train.engines.engine import Labels
 from train.files import write_whole
-from train.predict.engine import Labels
 from train.predict.errors import FolderError
 from train.predict.inputs.scan import Scan
 

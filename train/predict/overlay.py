@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog.sheet import label_colours
-from train.predict.engine import Labels
+from train.engines.engine import Labels
 from train.predict.inputs import Case
 
 EDGE = 1024

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.data.prepare import Fit
-from train.predict.engine import Labels
+from train.engines.engine import Labels
 from train.predict.enlarge import enlarge_part
 
 WAITING = 64

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.data.prepare import Fit, fit_to, prepare_boxes
-from train.predict.engine import LOGITS, Labels, Prompts
+from train.engines.engine import LOGITS, Labels, Prompts
 from train.predict.inputs import Case
 
 SURE = 10.0

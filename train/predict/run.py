@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from train.engines.engine import Engine
 from train.files import write_whole
-from train.predict.engine import Engine
 from train.predict.errors import CaseError
 from train.predict.inputs import Source
 from train.predict.outputs import make_folder, write_labels

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from train.predict.engine import Labels
+from train.engines.engine import Labels
 from train.predict.inputs import Case
 from train.predict.summary import METRICS, Outcome
 from train.scoring.metrics import correct, cvpr24

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from train.data.prepare import fit_to, prepare_pixels
-from train.predict.engine import Engine, Labels, blank_labels
+from train.engines.engine import Engine, Labels, blank_labels
 from train.predict.inputs import Case
 from train.predict.painter import Painter
 from train.predict.prompts import object_prompts

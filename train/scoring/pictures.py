@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from catalog.pixels import PixelReader
 from train.data.samples import Samples
+from train.engines.engine import Engine
 from train.files import write_whole
-from train.predict.engine import Engine
 from train.scoring.evaluate import CaseScore, Engines, Evaluation, segment
 from train.scoring.references import Asking, Reference, read_reference
 

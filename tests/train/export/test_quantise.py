@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from train.data.samples import load_samples
+from train.engines.exported import Exported, digest
+from train.engines.onnxruntime import OnnxRuntimeEngine
 from train.export.agreement import check_int8, default_images, prepare_images
 from train.export.quantise import calibration_images, quantise
-from train.predict.engines.onnxruntime import OnnxRuntimeEngine
-from train.predict.exported import Exported, digest
 
 
 @pytest.mark.filterwarnings("ignore")

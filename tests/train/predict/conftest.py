@@ -13,10 +13,10 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
+from train.engines.engine import Decoded, Prompts
+from train.engines.torch import TorchEngine
 from train.models.load import load_model
 from train.models.timm_library import load_timm
-from train.predict.engine import Decoded, Prompts
-from train.predict.engines.torch import TorchEngine
 from train.predict.inputs import Case
 
 IMAGES = {

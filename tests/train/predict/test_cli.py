@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import train.predict.engines
+import train.open_engine
 import train.predict.run
+from train.engines.engine import Decoded
 from train.predict.cli import main
-from train.predict.engine import Decoded
 from train.predict.inputs import Case
 
 from .conftest import IMAGES, FakeEngine, box_of, read_ct, read_image, save_case
@@ -47,7 +47,7 @@ def costless(monkeypatch):
         engine.asked.append((*arguments, options))
         return engine, ("a remark",)
 
-    monkeypatch.setattr(train.predict.engines, "open_engine", open_engine)
+    monkeypatch.setattr(train.open_engine, "open_engine", open_engine)
     return engine
 
 
@@ -238,7 +238,7 @@ class Doubtful(FakeEngine):
 
 
 def test_objects_below_the_least_iou_are_not_drawn(predict, mixed, monkeypatch, tmp_path):
-    monkeypatch.setattr(train.predict.engines, "open_engine", lambda *_, **__: (Doubtful(), ()))
+    monkeypatch.setattr(train.open_engine, "open_engine", lambda *_, **__: (Doubtful(), ()))
     folder = tmp_path / "flat"
     folder.mkdir()
     save_case(folder, FLAT)
@@ -347,15 +347,15 @@ def test_no_module_of_the_inputs_needs_torch(mixed, tmp_path):
         "            raise ModuleNotFoundError(name, name=name)\n"
         "sys.meta_path.insert(0, Absent())\n"
         "import numpy as np\n"
-        "import train.predict.engines\n"
-        "from train.predict.engine import Decoded\n"
+        "import train.open_engine\n"
+        "from train.engines.engine import Decoded\n"
         "class Engine:\n"
         "    size = 256\n"
         "    def embed(self, image):\n"
         "        return image\n"
         "    def decode(self, embedding, prompts):\n"
         "        yield Decoded(np.ones((len(prompts), 256, 256), np.float32), np.ones(len(prompts), np.float32))\n"
-        "train.predict.engines.open_engine = lambda *_, **__: (Engine(), ())\n"
+        "train.open_engine.open_engine = lambda *_, **__: (Engine(), ())\n"
         "from train.predict.cli import main\n"
         "main()\n"
     )
@@ -444,7 +444,7 @@ def test_a_terminal_shows_bars():
 
 
 def test_real_cases_end_to_end(predict, ours, shared_data, tmp_path, monkeypatch):
-    monkeypatch.setattr(train.predict.engines, "open_engine", lambda *_, **__: (ours, ()))
+    monkeypatch.setattr(train.open_engine, "open_engine", lambda *_, **__: (ours, ()))
     flat = read_image(shared_data, next(iter(IMAGES)))
     solid, truth = read_ct(shared_data, ("liver", "spleen"))
     boxes = solid.boxes.copy()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from train.data.prepare import fit_to
-from train.predict.engine import Decoded, Prompts
+from train.engines.engine import Decoded, Prompts
 from train.predict.inputs import Case
 from train.predict.prompts import SURE, object_prompts
 from train.predict.segment import segment_image

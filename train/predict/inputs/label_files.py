@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from catalog.errors import MedcorpusError
 from curate.readers import read
 from curate.volume import Volume
-from train.predict.engine import Labels
+from train.engines.engine import Labels
 from train.predict.errors import CaseError
 from train.predict.inputs import MOST_BYTES
 from train.predict.inputs.kinds import LABEL_PICTURES, SCANS, stem_of

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from train.predict.engine import Labels, blank_labels
+from train.engines.engine import Labels, blank_labels
 from train.predict.errors import CaseError
 from train.predict.inputs.places import size_of
 

@@ -2,13 +2,14 @@
 
 import sys
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from train.engines.exported import INT8_ENCODER, Exported
+from train.engines.graphs import Array, Graph, GraphEngine
+from train.engines.kept import Kept
 from train.errors import ModelError
-from train.predict.cache import Kept
-from train.predict.engines.graphs import Array, Graph, GraphEngine
-from train.predict.exported import INT8_ENCODER, Exported
 
 # Importing OpenVINO would report an event over the network; without the package that does so, it goes on in silence.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
@@ -19,6 +20,17 @@ AT_ONCE = 8
 PRECISIONS = {"f32": "f32", "bf16": "bf16", "int8": "f32"}
 
 
+@cache
+def shared_core() -> Any:
+    """Return the one `openvino.Core` of this process.
+
+    The first Core gives its thread another stack for signal handlers and takes it away when it ends. Of two that do not
+    end in the reverse order, the last puts back what is gone, and the next signal (Ctrl-C, a data loader's worker that
+    ends) kills the process.
+    """
+    return openvino.Core()
+
+
 class OpenVinoEngine(GraphEngine):
     """Runs exported graphs on the CPU.
 
@@ -26,8 +38,8 @@ class OpenVinoEngine(GraphEngine):
         ModelError: the CPU cannot reckon in bfloat16.
     """
 
-    def __init__(self, model: Exported, threads: int | None, precision: str, cache: Path) -> None:
-        core = openvino.Core()
+    def __init__(self, model: Exported, threads: int | None, precision: str, folder: Path) -> None:
+        core = shared_core()
         abilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "bf16" and "BF16" not in abilities:
             raise ModelError("this CPU has no bfloat16: use --precision f32.")
@@ -40,7 +52,7 @@ class OpenVinoEngine(GraphEngine):
 
         def open_graph(name: str) -> Graph:
             file = INT8_ENCODER if name == "encoder" and precision == "int8" else name
-            kept = Kept(cache / "compiled", model.digests[file], openvino.__version__, cpu, repr(config))
+            kept = Kept(folder / "compiled", model.digests[file], openvino.__version__, cpu, repr(config))
             compiled = self._load(core, model.path(file), kept, config)
             request = compiled.create_infer_request()
 

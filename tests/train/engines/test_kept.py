@@ -1,6 +1,6 @@
 import pytest
 
-from train.predict.cache import Kept
+from train.engines.kept import Kept
 
 
 def test_content_is_found_under_its_key_alone(tmp_path):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from train.predict.engine import Decoded, Prompts
+from train.engines.engine import Decoded, Prompts
 
 Array = NDArray[Any]
 Graph = Callable[[Sequence[Array]], Sequence[Array]]

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import onnxruntime
 
-from train.predict.engines.graphs import Array, Graph, GraphEngine
-from train.predict.exported import INT8_ENCODER, Exported
+from train.engines.exported import INT8_ENCODER, Exported
+from train.engines.graphs import Array, Graph, GraphEngine
 
 AT_ONCE = 8
 """Objects in one batch of the decoder: more of them take no less time each, and 25 MB each."""

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+import train.export.find
 import train.export.graphs
 import train.models.load
-import train.predict.exported
+from train.engines.exported import FORMAT, digest, read_exported
 from train.errors import ModelError, WeightsError
+from train.export.find import find_exported, user_cache
 from train.models.weights import save_weights
-from train.predict.exported import FORMAT, digest, find_exported, read_exported, user_cache
 
 
 @pytest.fixture
@@ -30,9 +31,9 @@ def made(monkeypatch, exported, small_model):
 
 
 def without(monkeypatch, *names):
-    find = train.predict.exported.importlib.util.find_spec
+    find = train.export.find.importlib.util.find_spec
     monkeypatch.setattr(
-        train.predict.exported.importlib.util, "find_spec", lambda name: None if name in names else find(name)
+        train.export.find.importlib.util, "find_spec", lambda name: None if name in names else find(name)
     )
 
 
@@ -77,7 +78,7 @@ def test_a_damaged_export_is_made_anew(tmp_path, made, monkeypatch):
 
 
 def test_a_model_that_comes_with_the_package_needs_nothing(tmp_path, exported, monkeypatch, made):
-    monkeypatch.setattr(train.predict.exported, "SHIPPED", exported.parent)
+    monkeypatch.setattr(train.export.find, "SHIPPED", exported.parent)
     without(monkeypatch, "torch")
     assert find_exported("small", tmp_path)[0].folder == exported
 

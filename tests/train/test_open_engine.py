@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from train.engines.engine import Prompts
+from train.engines.torch import TorchEngine
 from train.errors import ModelError, WeightsError
 from train.export.agreement import default_images, prepare_images
-from train.predict.engine import Prompts
-from train.predict.engines import open_engine
-from train.predict.engines.torch import TorchEngine
+from train.open_engine import open_engine
 
 BOXES = np.array([[40, 40, 120, 120], [100, 60, 220, 200], [10, 150, 90, 240], [0, 0, 255, 255], [7, 9, 8, 11]])
 NAMES = ["openvino", "onnxruntime"]
@@ -126,7 +126,7 @@ class Wall:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Wall())
 import numpy as np
-from train.predict.engines import open_engine
+from train.open_engine import open_engine
 from train.predict.inputs import Case
 from train.predict.segment import segment_case
 engine, remarks = open_engine(sys.argv[1], sys.argv[2], cache=__import__("pathlib").Path(sys.argv[3]))

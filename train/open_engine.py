@@ -4,9 +4,10 @@ import importlib.util
 from pathlib import Path
 from typing import Any, Literal
 
+from train.engines.engine import Engine
+from train.engines.exported import INT8_ENCODER
 from train.errors import ExportError, ModelError
-from train.predict.engine import Engine
-from train.predict.exported import INT8_ENCODER, find_exported, user_cache
+from train.export.find import find_exported, user_cache
 
 EngineName = Literal["auto", "openvino", "onnxruntime", "torch"]
 Precision = Literal["f32", "bf16", "int8"]
@@ -73,8 +74,8 @@ def _open(
     if name == "torch":
         if Path(model).is_dir():
             raise ModelError(f"torch runs weights; {model} holds graphs: use openvino or onnxruntime.")
+        from train.engines.torch import TorchEngine
         from train.models.load import load_model
-        from train.predict.engines.torch import TorchEngine
 
         segmenter, remarks = load_model(model)
         return TorchEngine(segmenter, threads), remarks
@@ -82,9 +83,9 @@ def _open(
     if precision == "int8" and INT8_ENCODER not in exported.digests:
         raise ModelError(f"{model} has no encoder in 8-bit integers: `train export {model} --int8 --manifest CATALOG`.")
     if name == "openvino":
-        from train.predict.engines.openvino import OpenVinoEngine
+        from train.engines.openvino import OpenVinoEngine
 
         return OpenVinoEngine(exported, threads, precision, cache), remarks
-    from train.predict.engines.onnxruntime import OnnxRuntimeEngine
+    from train.engines.onnxruntime import OnnxRuntimeEngine
 
     return OnnxRuntimeEngine(exported, threads, precision), remarks

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import torch
 
+from train.engines.graphs import Array, Graph, GraphEngine
 from train.models.deployed import Drawing, Encoder, Ground
 from train.models.segmenter import Segmenter
-from train.predict.engines.graphs import Array, Graph, GraphEngine
 
 AT_ONCE = 4
 """Objects in one batch of the decoder: more of them take no less time each, and 30 MB each."""
