@@ -102,8 +102,7 @@ def time_case(timed: Timed, workers: dict[str, Worker], folder: Path, rounds: in
             answers[name].append(worker.call("run", path, folder / _file(name)))
     methods = {
         name: {
-            **many[-1],
-            **{key: statistics.median(one[key] for one in many) for key in ("seconds", "cpu")},
+            **{key: statistics.median(one[key] for one in many) for key in many[0]},
             "peak": max(one["peak"] for one in many),
         }
         for name, many in answers.items()

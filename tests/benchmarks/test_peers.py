@@ -1,5 +1,7 @@
 """Both peers go through the same slices as `predict --propagation official`, around a model that costs nothing."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -89,6 +91,19 @@ def test_peers_equal_the_official_walk(tmp_path_factory, seed, volume):
         assert kept.count == len(set().union(*ranges))
     else:
         assert script.count == kept.count == 1
+
+
+def test_an_image_encoded_for_each_box_is_reckoned(tmp_path):
+    path, out = tmp_path / "2DBox_CT_made.npz", tmp_path / "out"
+    out.mkdir()
+    np.savez(path, imgs=np.zeros((20, 20, 3), np.uint8), boxes=[[1, 1, 9, 9]] * 4)
+
+    def encode(image):
+        time.sleep(0.2)
+        return image
+
+    figures = Official(encode, lambda image, box: -image[:, :1]).run(path, out)
+    assert figures["anew"] - figures["seconds"] >= 3 * 0.2
 
 
 def test_a_cut_volume_is_scaled_to_all_its_slices(tmp_path):
