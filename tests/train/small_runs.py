@@ -24,7 +24,7 @@ from catalog.read import Corpus
 from catalog.schema import CATALOG_SCHEMA
 from train.data.samples import Samples
 from train.data.selection import Selection
-from train.learning.distributed import Place
+from train.learning.distributed import Process
 from train.learning.loop import Plan
 from train.learning.protocol import Protocol, make_protocol
 from train.learning.request import COLUMNS
@@ -34,7 +34,7 @@ from train.models.presets import PRESETS, DecoderSpec
 from train.models.segmenter import Segmenter
 
 NAME = "stand-in"
-HERE = Place(0, 1, torch.device("cpu"))
+HERE = Process(0, 1, torch.device("cpu"))
 DEFAULTS: dict[str, Any] = {"losses": {"embedding": 1}, "trained": ["image_encoder"], "epochs": 2, "batch": 4,
                             "lr": 0.01, "augment": "full"}  # fmt: skip
 WORDS = {
@@ -179,7 +179,8 @@ def small_plan(folder: Path, out: Path, **values: Any) -> Plan:
     own = {key: values.pop(key) for key in Plan.__dataclass_fields__ if key in values}
     out.mkdir(parents=True, exist_ok=True)
     plan = {"model": small_model(), "protocol": small_protocol(**values), "train": small_samples(folder, "train"),
-            "val": small_samples(folder, "val"), "target": Tone(), "out": out, "masks": False}  # fmt: skip
+            "val": small_samples(folder, "val"), "target": Tone(), "out": out,
+            "decoder_ready": False}  # fmt: skip
     return Plan(**{**plan, **own})
 
 

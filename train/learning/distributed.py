@@ -11,7 +11,7 @@ from train.errors import RequestError
 
 
 @dataclass(frozen=True)
-class Place:
+class Process:
     """This process: its number among `world`, and where its tensors live."""
 
     rank: int
@@ -44,7 +44,7 @@ class Place:
             dist.barrier()
 
 
-def start(device: str | None = None) -> Place:
+def start(device: str | None = None) -> Process:
     """Join the other processes, where `torchrun` started several, and choose a device: a GPU where there is one.
 
     Raises:
@@ -67,7 +67,7 @@ def start(device: str | None = None) -> Place:
         raise RequestError(f"the device {device!r} cannot be used: {told}") from error
     if world > 1 and not dist.is_initialized():
         dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
-    return Place(rank, world, chosen)
+    return Process(rank, world, chosen)
 
 
 def stop() -> None:

@@ -21,7 +21,7 @@ class Learner(nn.Module):
         self._embed = torch.compile(model.embed) if protocol.compiled else model.embed
         model.requires_grad_(False)
         for part in protocol.trained:
-            model.get_submodule(part).requires_grad_(True)
+            model.part(part).requires_grad_(True)
 
     def train(self, mode: bool = True) -> "Learner":
         """Put the parts that learn into training mode; the others stay as they are in use."""
@@ -29,7 +29,7 @@ class Learner(nn.Module):
         if mode:
             self.training = True
             for part in self._protocol.trained:
-                self.model.get_submodule(part).train()
+                self.model.part(part).train()
         return self
 
     def forward(self, batch: Item, target: Tensor | None, masks: bool) -> dict[str, Tensor]:

@@ -28,7 +28,7 @@ from train.data.samples import Samples
 from train.data.sampling import EpochSampler
 from train.errors import RequestError, TrainingError
 from train.learning.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint
-from train.learning.distributed import Place
+from train.learning.distributed import Process
 from train.learning.journal import Journal, draw_curve
 from train.learning.learner import Learner
 from train.learning.protocol import Protocol
@@ -46,8 +46,9 @@ LAST, BEST = "last.safetensors", "best.safetensors"
 class Plan:
     """What is trained: a model with its first weights, on which masks, towards what.
 
-    `target` is needed where the protocol weighs `embedding`. Without `val` the last weights are the best. `masks`
-    says that the decoder is meaningful, so that validation counts its DSC.
+    `target` is there where the protocol weighs `embedding`, and None elsewhere. Without `val` the last weights are the
+    best. `decoder_ready` says that the decoder's first weights are not random, so that its DSC has a meaning even where
+    no loss looks at masks.
     """
 
     model: Segmenter
@@ -59,7 +60,12 @@ class Plan:
     seed: int = 0
     workers: int = 0
     checkpoint_steps: int = 200
-    masks: bool = True
+    decoder_ready: bool = True
+
+    @property
+    def counts_dsc(self) -> bool:
+        """True where validation counts the DSC."""
+        return self.decoder_ready or self.protocol.decodes
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ class Result:
     best: Path
 
 
-def train_model(plan: Plan, place: Place, *, resume: bool = False) -> Result:
+def train_model(plan: Plan, process: Process, *, resume: bool = False) -> Result:
     """Train to the end of the protocol, or go on from the last checkpoint.
 
     Equal plans give equal losses, also when a run was ended between and resumed: what an image goes through and all
@@ -85,7 +91,7 @@ def train_model(plan: Plan, place: Place, *, resume: bool = False) -> Result:
         OutputError: the disk is full.
     """
     try:
-        return _Run(plan, place).go(resume=resume)
+        return _Run(plan, process).go(resume=resume)
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise _too_big(plan) from error
     except RuntimeError as error:
@@ -107,41 +113,41 @@ def _too_big(plan: Plan) -> TrainingError:
 
 
 class _Run:
-    def __init__(self, plan: Plan, place: Place) -> None:
-        self.plan, self.place, protocol = plan, place, plan.protocol
-        self.part = protocol.batch // (place.world * protocol.accumulate)
-        if self.part * place.world * protocol.accumulate != protocol.batch:
+    def __init__(self, plan: Plan, process: Process) -> None:
+        self.plan, self.process, protocol = plan, process, plan.protocol
+        self.part = protocol.batch // (process.world * protocol.accumulate)
+        if self.part * process.world * protocol.accumulate != protocol.batch:
             raise RequestError(
-                f"a batch of {protocol.batch} does not come in equal parts for {place.world} processes with "
+                f"a batch of {protocol.batch} does not come in equal parts for {process.world} processes with "
                 f"{protocol.accumulate} part(s) each: give a --batch that is a multiple of "
-                f"{place.world * protocol.accumulate}"
+                f"{process.world * protocol.accumulate}"
             )
         self.per_epoch = max(1, plan.train.images // protocol.batch)
         self.steps = self.per_epoch * protocol.epochs
         self.sampler = EpochSampler(plan.train, plan.seed, by=protocol.balance, temperature=protocol.temperature,
-                                    rank=place.rank, world=place.world)  # fmt: skip
+                                    rank=process.rank, world=process.world)  # fmt: skip
         size = plan.model.preset.image_size
         table = tuple(TABLES[protocol.augment])
-        pinned = place.device.type == "cuda"
+        pinned = process.device.type == "cuda"
         dataset = MaskDataset(plan.train, table, size)
         self.loader = make_loader(dataset, self.sampler, self.part, plan.workers, pinned=pinned)
         self.val_loader = None
         if plan.val is not None:
-            self.val_sampler = EpochSampler(plan.val, plan.seed, rank=place.rank, world=place.world)
+            self.val_sampler = EpochSampler(plan.val, plan.seed, rank=process.rank, world=process.world)
             self.val_loader = make_loader(MaskDataset(plan.val, (), size), self.val_sampler, self.part, plan.workers)
-        model = plan.model.to(place.device)
+        model = plan.model.to(process.device)
         model.image_encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if place.world > 1 and place.device.type == "cuda":
+        if process.world > 1 and process.device.type == "cuda":
             model = nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
         self.learner = Learner(model, protocol)
         self.stepped: nn.Module = self.learner
-        if place.world > 1:
+        if process.world > 1:
             # Without a mask the decoder has no gradient, and parts of the prompt encoder, for points, never have one.
             unused = any("prompt_encoder" in part for part in protocol.trained) or not protocol.decodes
             self.stepped = DistributedDataParallel(self.learner, find_unused_parameters=unused)
         self.optimizer = torch.optim.AdamW(self._groups(), lr=protocol.lr, weight_decay=protocol.weight_decay)
         self.schedule = Schedule(self.optimizer, protocol, self.per_epoch)
-        self.scaler = torch.amp.GradScaler(place.device.type, enabled=protocol.precision == "fp16")
+        self.scaler = torch.amp.GradScaler(process.device.type, enabled=protocol.precision == "fp16")
         self.mean: AveragedModel | None = None
         if protocol.ema is not None:
             average = get_ema_multi_avg_fn(protocol.ema)  # type: ignore[no-untyped-call]
@@ -154,7 +160,7 @@ class _Run:
         if resume:
             self._load(load_checkpoint(self.plan.out / CHECKPOINT))
         out = self.plan.out
-        with Journal(out, self.steps, self.step, shown=self.place.first) as journal:
+        with Journal(out, self.steps, self.step, shown=self.process.first) as journal:
             while self.step < self.steps:
                 self._epoch(journal)
         return Result(self.steps, self.score, out / BEST)
@@ -182,26 +188,27 @@ class _Run:
         self.epoch_loss = 0.0
         self._validate(epoch + 1, journal)
         self._save()
-        if self.place.first:
+        if self.process.first:
             draw_curve(plan.out / "log.csv", plan.out / "curve.png")
 
     def _step(self, parts: list[Item]) -> dict[str, float]:
         protocol = self.plan.protocol
         # Dropout and the like: by the step alone, so that a resumed run has nothing to remember.
-        torch.manual_seed(hash((self.plan.seed, self.step, self.place.rank)))
+        torch.manual_seed(hash((self.plan.seed, self.step, self.process.rank)))
         self.optimizer.zero_grad(set_to_none=True)
         sums: dict[str, Tensor] = {}
         for number, part in enumerate(parts, start=1):
             batch = self._to_device(part)
             last = number == len(parts)
-            quiet = nullcontext() if last or self.place.world == 1 else self.stepped.no_sync()  # type: ignore[operator]
+            quiet = nullcontext() if last or self.process.world == 1 else self.stepped.no_sync()  # type: ignore[operator]
             with quiet:
-                losses = self.stepped(batch, self._target(self.plan.train, batch), protocol.decodes)
+                target = self.plan.target(self.plan.train, batch) if self.plan.target is not None else None
+                losses = self.stepped(batch, target, protocol.decodes)
                 total = self.learner.total(losses) / len(parts)
                 self.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
             for name, value in {"loss": total * len(parts), **losses}.items():
                 sums[name] = sums.get(name, 0) + value.detach().mean() / len(parts)
-        means = {name: float(self.place.mean(value)) for name, value in sums.items()}
+        means = {name: float(self.process.mean(value)) for name, value in sums.items()}
         if not math.isfinite(means["loss"]):
             raise self._lost(f"the loss is {means['loss']}", self.step + 1)
         if protocol.clip is not None:
@@ -215,11 +222,6 @@ class _Run:
         self.epoch_loss += means["loss"]
         return means
 
-    def _target(self, samples: Samples, batch: Item) -> Tensor | None:
-        if not self.plan.protocol.uses("embedding") or self.plan.target is None:
-            return None
-        return self.plan.target(samples, batch)
-
     def _validate(self, epoch: int, journal: Journal) -> None:
         """Write what the weights reach on the validation split; keep them where they are the best so far."""
         plan, model = self.plan, self._averaged()
@@ -229,10 +231,10 @@ class _Run:
             self._write(BEST, model, {})
             return
         self.val_sampler.set_epoch(0)
-        masks = plan.masks or plan.protocol.decodes
-        target = plan.target if plan.protocol.uses("embedding") else None
         learner = Learner(model, plan.protocol) if self.mean is not None else self.learner
-        found = validate(learner.eval(), batches(self.val_loader), plan.val, target, self.place, masks=masks)
+        found = validate(
+            learner.eval(), batches(self.val_loader), plan.val, plan.target, self.process, masks=plan.counts_dsc
+        )
         score = found["dsc"] if plan.protocol.decodes else -found["loss"]
         journal.write({"step": self.step, "epoch": epoch, "split": "val", **found})
         told = ", ".join(f"{name} {value:.4f}" for name, value in found.items())
@@ -246,7 +248,7 @@ class _Run:
         return self.learner.model if self.mean is None else cast(Segmenter, self.mean.module)
 
     def _write(self, name: str, model: Segmenter, found: dict[str, float]) -> None:
-        if self.place.first:
+        if self.process.first:
             about = {ABOUT_PRESET: model.preset.name, "step": str(self.step)}
             about |= {f"val_{key}": f"{value:.6g}" for key, value in found.items()}
             save_weights(model, self.plan.out / name, about)
@@ -265,11 +267,11 @@ class _Run:
 
     def _save(self) -> None:
         self._check_weights()
-        if self.place.first:
+        if self.process.first:
             state = {name: getattr(self, name).state_dict() for name in self._kept()}
             state |= {name: getattr(self, name) for name in ("step", "epoch_loss", "score")}
             save_checkpoint(self.plan.out / CHECKPOINT, state)
-        self.place.wait()
+        self.process.wait()
 
     def _load(self, state: dict[str, Any]) -> None:
         try:
@@ -290,8 +292,8 @@ class _Run:
         groups = []
         for part in protocol.trained:
             rate = protocol.encoder_lr if part.startswith("image_encoder") and protocol.encoder_lr else protocol.lr
-            groups.append({"params": list(self.learner.model.get_submodule(part).parameters()), "lr": rate})
+            groups.append({"params": list(self.learner.model.part(part).parameters()), "lr": rate})
         return groups
 
     def _to_device(self, part: Item) -> Item:
-        return Item(*(value.to(self.place.device, non_blocking=True) for value in part))
+        return Item(*(value.to(self.process.device, non_blocking=True) for value in part))

@@ -56,7 +56,8 @@ class Protocol:
     copied: tuple[str, ...] = field(
         default=(),
         metadata={
-            "help": "What starts as the teacher's, joined by commas: mask_decoder, image_encoder.neck, PART=ITS_PART."
+            "help": "What starts as the teacher's, joined by commas: mask_decoder, last_norm (that sets an embedding's "
+            "scale), PART=ITS_PART."
         },
     )
     epochs: int = field(default=10, metadata={"help": "An epoch shows each image once, with one of its masks."})

@@ -13,7 +13,7 @@ from train.data.selection import Selection
 from train.embeddings.embed import HASH, distinct_images
 from train.embeddings.store import EmbeddingCache
 from train.errors import DataError, ModelError, RequestError
-from train.learning.distributed import Place
+from train.learning.distributed import Process
 from train.learning.loop import Plan
 from train.learning.protocol import Protocol, plain
 from train.learning.provenance import begin_run, describe_code, describe_samples
@@ -52,7 +52,7 @@ class Request:
     checkpoint_steps: int = 200
 
 
-def make_plan(request: Request, place: Place, *, resume: bool) -> Plan:
+def make_plan(request: Request, process: Process, *, resume: bool) -> Plan:
     """Build models and samples, and write down in the run's folder what it is made of.
 
     Raises:
@@ -70,35 +70,38 @@ def make_plan(request: Request, place: Place, *, resume: bool) -> Plan:
         load_imagenet(model)
     if request.start is not None:
         load_weights(model, request.start)
+    for part in protocol.trained:
+        model.part(part)
     teacher = load_model(request.teacher)[0] if request.teacher is not None else None
-    if teacher is not None:
-        for part in protocol.copied:
-            _copy_part(model, teacher, part)
-    target = _target(request, model, teacher, place, [one for one in (train, val) if one is not None])
-    if place.first:
+    for part in protocol.copied:
+        if teacher is None:
+            raise RequestError(f"no teacher is given to copy {part} from: give --teacher, or --copied ''")
+        _copy_part(model, teacher, part)
+    target = _target(request, model, teacher, process, [one for one in (train, val) if one is not None])
+    if process.first:
         begin_run(request.out, _describe(request, train, val), resume=resume)
-    place.wait()
-    meaningful = request.start is not None or "mask_decoder" in protocol.copied or protocol.decodes
+    process.wait()
+    ready = request.start is not None or "mask_decoder" in (part.partition("=")[0] for part in protocol.copied)
     return Plan(
-        model, protocol, train, val, target, request.out, request.seed, request.workers, request.checkpoint_steps,
-        masks=meaningful,
-    )  # fmt: skip
+        model, protocol, train, val, target, request.out, request.seed, request.workers, request.checkpoint_steps, ready
+    )
 
 
 def _copy_part(model: Segmenter, teacher: Segmenter, text: str) -> None:
     part, _, source = text.partition("=")
     source = source or part
     try:
-        model.get_submodule(part).load_state_dict(teacher.get_submodule(source).state_dict())
-    except (AttributeError, RuntimeError) as error:
+        model.part(part).load_state_dict(teacher.part(source).state_dict())
+    except (ModelError, RuntimeError) as error:
+        why = error if isinstance(error, ModelError) else "their weights differ in name or shape"
         raise ModelError(
-            f"{part} of {model.preset.name} cannot start as {source} of {teacher.preset.name}: one of them is missing, "
-            "or they differ in shape. Take it out of --copied, or take another teacher"
+            f"{part} of {model.preset.name} cannot start as {source} of {teacher.preset.name}: {why}. Take it out of "
+            "--copied, or take another teacher"
         ) from error
 
 
 def _target(
-    request: Request, model: Segmenter, teacher: Segmenter | None, place: Place, samples: Sequence[Samples]
+    request: Request, model: Segmenter, teacher: Segmenter | None, process: Process, samples: Sequence[Samples]
 ) -> Target | None:
     if not request.protocol.uses("embedding"):
         return None
@@ -115,7 +118,7 @@ def _target(
         return StoredTarget(cache, flipped=request.protocol.follow == "flipped")
     if teacher is None:
         raise RequestError("the protocol weighs `embedding`: give --teacher, or --embeddings")
-    return LiveTarget(teacher, model.preset.image_size, place.device)
+    return LiveTarget(teacher, model.preset.image_size, process.device)
 
 
 def _check_teacher(folder: Path, about: dict[str, Any], teacher: dict[str, str]) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from train.data.dataset import Item
 from train.data.samples import Samples
-from train.learning.distributed import Place
+from train.learning.distributed import Process
 from train.learning.learner import Learner
 from train.learning.targets import Target
 
@@ -22,7 +22,7 @@ def validate(
     parts: Iterable[Item],
     samples: Samples,
     target: Target | None,
-    place: Place,
+    process: Process,
     *,
     masks: bool,
 ) -> dict[str, float]:
@@ -32,7 +32,7 @@ def validate(
     seen = torch.zeros((), dtype=torch.float64)
     scored = torch.zeros(2, groups, dtype=torch.float64)
     for part in parts:
-        batch = Item(*(value.to(place.device, non_blocking=True) for value in part))
+        batch = Item(*(value.to(process.device, non_blocking=True) for value in part))
         losses = learner(batch, target(samples, batch) if target is not None else None, masks)
         count = len(batch.box)
         seen += count
@@ -43,14 +43,14 @@ def validate(
             of_rows = torch.from_numpy(np.asarray(group)[part.row.numpy()])
             scored[0].index_add_(0, of_rows, dsc.double().cpu())
             scored[1].index_add_(0, of_rows, torch.ones(count, dtype=torch.float64))
-    total = float(_all(seen, place))
-    means = {name: float(_all(value, place)) / total for name, value in sums.items()}
+    total = float(_all(seen, process))
+    means = {name: float(_all(value, process)) / total for name, value in sums.items()}
     if masks:
-        summed, counted = _all(scored, place)
+        summed, counted = _all(scored, process)
         there = counted > 0
         means["dsc"] = float((summed[there] / counted[there]).mean())
     return means
 
 
-def _all(value: Tensor, place: Place) -> Tensor:
-    return place.sum(value.to(place.device, torch.float64)).cpu()
+def _all(value: Tensor, process: Process) -> Tensor:
+    return process.sum(value.to(process.device, torch.float64)).cpu()

@@ -1,8 +1,11 @@
 """A promptable segmenter: image encoder, prompt encoder and mask decoder, built from a preset."""
 
+from difflib import get_close_matches
+
 import torch
 from torch import Tensor, nn
 
+from train.errors import ModelError
 from train.models.decoder import MaskDecoder
 from train.models.presets import (
     DualBranchSpec,
@@ -18,6 +21,8 @@ from train.models.prompt import PromptEncoder
 SAM_MEAN = (123.675, 116.28, 103.53)
 SAM_DEVIATION = (58.395, 57.12, 57.375)
 """Of 8-bit red, green and blue, in facebookresearch/segment-anything."""
+LAST_NORM = "last_norm"
+"""The part that makes an embedding's scale: the norm that the image encoder ends in, wherever a model keeps it."""
 
 
 class Segmenter(nn.Module):
@@ -66,6 +71,26 @@ class Segmenter(nn.Module):
     def forward(self, images: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
         """`embed`, then `decode`."""
         return self.decode(self.embed(images), boxes)
+
+    def part(self, name: str) -> nn.Module:
+        """Return a submodule by its name, such as `image_encoder.neck`, or by `last_norm`.
+
+        Raises:
+            ModelError: there is none.
+        """
+        if name == LAST_NORM:
+            # Where there is a neck the encoder ends in it, whatever was registered after it.
+            end = getattr(self.image_encoder, "neck", self.image_encoder)
+            norms = [module for module in end.modules() if isinstance(module, nn.LayerNorm)]
+            if not norms:
+                raise ModelError(f"the image encoder of {self.preset.name} ends in no norm")
+            return norms[-1]
+        try:
+            return self.get_submodule(name)
+        except AttributeError as error:
+            close = get_close_matches(name, (own for own, _ in self.named_modules()), n=1)
+            hint = f" (did you mean {close[0]}?)" if close else ""
+            raise ModelError(f"{self.preset.name} has no part {name!r}{hint}") from error
 
 
 def build_encoder(spec: EncoderSpec) -> nn.Module:

@@ -1,42 +1,23 @@
 """`train embed` as a user runs it."""
 
 import json
-import sys
 
 import pytest
-import torch
-from small_runs import NAME, small_model, stand_in, write_small_corpus
+from small_runs import NAME, small_model, write_small_corpus
 
-from train.cli import main
 from train.embeddings.store import EmbeddingCache
 from train.models.weights import save_weights
 
 
-@pytest.fixture(autouse=True)
-def _stand_in():
-    threads = torch.get_num_threads()
-    with stand_in():
-        yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture
-def embed(tmp_path, monkeypatch, capsys):
+def embed(tmp_path, train):
     folder = write_small_corpus(tmp_path / "corpus", images=3, val=2)
     file = tmp_path / "teacher.safetensors"
     save_weights(small_model(5), file, {"preset": NAME})
 
     def embed(*words):
-        monkeypatch.setattr(sys, "argv", ["train", "embed", "--manifest", str(folder), "--out", str(tmp_path / "e"),
-                                          "--teacher", str(file), "--device", "cpu", "--engine", "torch",
-                                          "--threads", "1", *map(str, words)])  # fmt: skip
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        told = capsys.readouterr()
-        return code, told.out, told.err
+        return train("embed", "--manifest", folder, "--out", tmp_path / "e", "--teacher", file, "--device", "cpu",
+                     "--engine", "torch", "--threads", 1, *words)  # fmt: skip
 
     return embed
 

@@ -12,9 +12,8 @@ import pytest
 import small_runs
 import torch
 from safetensors.torch import load_file
-from small_runs import NAME, WORDS, small_model, stand_in, write_small_corpus
+from small_runs import NAME, WORDS, small_model, write_small_corpus
 
-from train.cli import main
 from train.commands import training
 from train.learning.checkpoint import CHECKPOINT
 from train.learning.journal import Journal, read_log
@@ -30,14 +29,6 @@ MASKS = (
 )
 
 
-@pytest.fixture(autouse=True)
-def _stand_in():
-    threads = torch.get_num_threads()
-    with stand_in():
-        yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def small(tmp_path_factory) -> Path:
     return write_small_corpus(tmp_path_factory.mktemp("small"), images=4, val=2)
@@ -48,21 +39,6 @@ def teacher(tmp_path_factory) -> Path:
     file = tmp_path_factory.mktemp("weights") / "teacher.safetensors"
     save_weights(small_model(5), file, {"preset": NAME})
     return file
-
-
-@pytest.fixture
-def train(monkeypatch, capsys):
-    def train(*words):
-        monkeypatch.setattr(sys, "argv", ["train", *map(str, words)])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        told = capsys.readouterr()
-        return code, told.out, told.err
-
-    return train
 
 
 @pytest.fixture
@@ -158,6 +134,13 @@ def test_the_selection_and_the_rest_arrive(small, train, asked):
     assert (request.checkpoint_steps, device, threads, resume) == (9, "cpu", 2, True)
 
 
+def test_a_trained_model_keeps_what_a_protocol_would_copy(small, train, asked, teacher):
+    words = ["finetune", "--manifest", small, "--out", "x", "--model", teacher, "--protocol", "student-embeddings"]
+    train(*words)
+    train(*words, "--copied", "mask_decoder")
+    assert [request.protocol.copied for request, *_ in asked] == [(), ("mask_decoder",)]
+
+
 @pytest.mark.parametrize("command", ["teacher", "distill", "finetune", "embed"])
 def test_help_tells_every_flag_and_needs_nothing_heavy(command):
     done = subprocess.run(
@@ -211,6 +194,8 @@ def test_a_teacher_from_scratch_is_trained_and_tuned(small, train, tmp_path):
         (["--device", "gpu"], "the device 'gpu' cannot be used"),
         (["--embeddings", "absent"], "absent holds no embeddings"),
         (["--copied", "mask_encoder"], "Take it out of --copied"),
+        (["--copied", "last_norm"], "the image encoder of stand-in ends in no norm. Take it out of --copied"),
+        (["--trained", "image_encoder.nek"], "no part 'image_encoder.nek' (did you mean image_encoder.neck?)"),
         (["--resume"], "there is nothing to resume"),
         (["--epoch", "3"], "No such option"),
         (["--manifest", "absent"], "absent"),

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from train.learning.distributed import Place, start, stop
+from train.learning.distributed import Process, start, stop
 from train.learning.protocol import RequestError
 
 
@@ -15,13 +15,13 @@ def _alone(monkeypatch):
 
 
 def test_one_process_is_the_first_and_has_nobody_to_wait_for():
-    place = start("cpu")
-    assert place == Place(0, 1, torch.device("cpu"))
-    assert place.first
+    process = start("cpu")
+    assert process == Process(0, 1, torch.device("cpu"))
+    assert process.first
     value = torch.tensor([1.0, 3.0])
-    assert torch.equal(place.mean(value), value)
-    assert torch.equal(place.sum(value), value)
-    place.wait()
+    assert torch.equal(process.mean(value), value)
+    assert torch.equal(process.sum(value), value)
+    process.wait()
     assert not dist.is_initialized()
     stop()
 
@@ -37,8 +37,8 @@ def test_a_device_that_is_not_there_is_told(device):
 def test_means_and_sums_are_over_all_processes(monkeypatch):
     """As if the other process always had ten times as much."""
     monkeypatch.setattr(dist, "all_reduce", lambda value: value.mul_(11))
-    place, value = Place(1, 2, torch.device("cpu")), torch.tensor(4.0)
-    assert not place.first
-    assert float(place.sum(value)) == 44
-    assert float(place.mean(value)) == 22
+    process, value = Process(1, 2, torch.device("cpu")), torch.tensor(4.0)
+    assert not process.first
+    assert float(process.sum(value)) == 44
+    assert float(process.mean(value)) == 22
     assert float(value) == 4

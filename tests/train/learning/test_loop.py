@@ -14,7 +14,7 @@ from small_runs import HERE, Tone, small_model, small_plan, write_small_corpus
 from catalog.errors import CatalogError
 from train.errors import OutputError, TrainingError
 from train.learning.checkpoint import CHECKPOINT, load_checkpoint
-from train.learning.distributed import Place
+from train.learning.distributed import Process
 from train.learning.journal import Journal, read_log
 from train.learning.loop import BEST, LAST, train_model
 from train.learning.protocol import RequestError
@@ -132,7 +132,7 @@ def test_accumulated_parts_are_one_batch(tmp_path):
     """With the decoder alone, since batch norm looks at the part that it gets."""
     small = write_small_corpus(tmp_path / "corpus", images=5, val=1)
     common = {"losses": {"dice": 1, "bce": 0.5, "iou": 0.25}, "trained": ["mask_decoder"], "epochs": 2, "batch": 4,
-              "lr": 1e-3, "val": None, "target": None, "masks": True}  # fmt: skip
+              "lr": 1e-3, "val": None, "target": None}  # fmt: skip
     for name, parts in (("one", 1), ("four", 4)):
         train_model(small_plan(small, tmp_path / name, **common, accumulate=parts), HERE)
     assert losses(tmp_path / "four") == pytest.approx(losses(tmp_path / "one"), rel=1e-4)
@@ -327,7 +327,7 @@ def test_a_full_disk_is_one_message(small, tmp_path, monkeypatch):
 
 def test_batches_that_do_not_come_in_equal_parts_are_refused(small, tmp_path):
     with pytest.raises(RequestError, match=r"of 4 does not come in equal parts for 3 processes .* multiple of 3"):
-        train_model(small_plan(small, tmp_path), Place(0, 3, torch.device("cpu")))
+        train_model(small_plan(small, tmp_path), Process(0, 3, torch.device("cpu")))
 
 
 def test_nothing_to_resume_and_a_torn_checkpoint_are_told(small, tmp_path):

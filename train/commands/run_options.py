@@ -1,0 +1,124 @@
+"""What every way of training is asked: the options of a run, and a flag for each number of its protocol."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
+
+import typer
+
+from train.commands.options import ALL, Every, Manifest, Only, Shares, SplitSeed, Without, select, split_of
+from train.learning.protocol import load_protocol, parse_value, protocol_fields
+
+if TYPE_CHECKING:  # torch stands behind it, which a help page does not need
+    from train.learning.request import Request
+
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What `train teacher`, `distill` and `finetune` are asked alike; `given` are the protocol's overridden numbers."""
+
+    manifest: Manifest
+    out: Annotated[Path, typer.Option(help="The run's folder: weights, log, checkpoint.", show_default=False)]
+    only: Only = None
+    without: Without = None
+    every: Every = 1
+    shares: Shares = None
+    split_seed: SplitSeed = 0
+    split: Annotated[str, typer.Option(help=f"The split to train on; `{ALL}`: every mask.")] = "train"
+    val: Annotated[
+        str, typer.Option("--val-split", help="The split that chooses the best weights; `none`: the last.")
+    ] = "val"
+    seed: Annotated[int, typer.Option(help="Of first weights, order, augmentation.")] = 0
+    workers: Annotated[int, typer.Option(min=0, help="Processes that read images; 0: none but this one.")] = 0
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1.  [default: a GPU where there is one]")] = None
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of a CPU.  [default: one a core]")] = None
+    checkpoint_steps: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 200
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out from its last checkpoint.")] = (
+        False
+    )
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+    def request(
+        self,
+        command: str,
+        model: str,
+        protocol: str,
+        *,
+        start: str | None = None,
+        backbone: bool = False,
+        teacher: str | None = None,
+        embeddings: Path | None = None,
+        unless_given: Mapping[str, Any] | None = None,
+    ) -> "Request":
+        """Return what a command asks for by these options and its own.
+
+        Args:
+            command, model, start, backbone, teacher, embeddings: As in Request.
+            protocol: By its name or its file.
+            unless_given: Override its numbers, as long as the command line does not.
+
+        Raises:
+            RequestError: the protocol is not there, or a number makes no sense.
+            DataError: the shares cannot be read.
+        """
+        from train.learning.request import Request
+
+        return Request(
+            command=command,
+            model=model,
+            protocol=load_protocol(protocol, {**(unless_given or {}), **self.given}),
+            selection=select(self.manifest, self.only, self.without, self.every, self.shares, self.split_seed),
+            out=self.out,
+            start=start,
+            backbone=backbone,
+            teacher=teacher,
+            embeddings=embeddings,
+            split=split_of(self.split),
+            val=None if self.val == "none" else split_of(self.val),
+            seed=self.seed,
+            workers=self.workers,
+            checkpoint_steps=self.checkpoint_steps,
+        )
+
+
+def with_run_options(command: Callable[Concatenate[RunOptions, P], None]) -> Callable[..., None]:
+    """Give a command the options of a run around its own, and after them a flag for each number of a protocol.
+
+    They come to it as its first parameter; those without a default stand before its own options, the others behind.
+    """
+    shared = dict(inspect.signature(RunOptions).parameters)
+    del shared["given"]
+    numbers = protocol_fields()
+
+    @wraps(command)
+    def called(**values: Any) -> None:
+        given = {name: parse_value(name, text) for name in numbers if (text := values.pop(name)) is not None}
+        run = RunOptions(**{name: values.pop(name) for name in shared}, given=given)
+        command(run, **values)  # type: ignore[call-arg]
+
+    _, *own = inspect.signature(command, eval_str=True).parameters.values()
+    flags = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=typer.Option(None, f"--{name.replace('_', '-')}", help=text, show_default=False, metavar="VALUE",
+                                 rich_help_panel="Numbers of the protocol"),
+            annotation=str | None,
+        )
+        for name, text in numbers.items()
+    ]  # fmt: skip
+    parameters = [
+        *(one for one in shared.values() if one.default is one.empty),
+        *(one.replace(kind=one.KEYWORD_ONLY) for one in own),
+        *(one for one in shared.values() if one.default is not one.empty),
+        *flags,
+    ]
+    called.__doc__ = f"{command.__doc__}\n\n    Flags from --{next(iter(numbers))} on override numbers of the protocol."
+    called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    called.__annotations__ = {one.name: one.annotation for one in parameters}
+    return called
