@@ -28,7 +28,7 @@ FROM source AS predict-build
 # Only what an .npz case needs. OpenVINO goes without its telemetry, and without what serves no CPU.
 RUN python -m venv --without-pip /venv \
     && export PIP_PYTHON=/venv/bin/python PIP_NO_CACHE_DIR=1 PIP_CONSTRAINT=constraints.txt \
-    && pip install numpy opencv-python-headless typer tqdm \
+    && pip install numpy opencv-python-headless isal typer tqdm \
     && pip install --no-deps . openvino \
     && cd /venv/lib/python3.11/site-packages/openvino/libs \
     && rm -f libopenvino_intel_gpu_plugin.so libopenvino_intel_npu_plugin.so cache.json \

@@ -3,6 +3,10 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("patient", deadline=None)  # a crowded machine is no fault of the code
+settings.load_profile("patient")
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 

@@ -10,7 +10,7 @@ from train.errors import ExportError, ModelError
 from train.export.find import find_exported, user_cache
 
 EngineName = Literal["auto", "openvino", "onnxruntime", "torch"]
-Precision = Literal["f32", "bf16", "int8"]
+Precision = Literal["auto", "f32", "bf16", "int8"]
 
 FASTEST_FIRST: tuple[EngineName, ...] = ("openvino", "onnxruntime", "torch")
 
@@ -29,32 +29,41 @@ def open_engine(
         name: `auto` takes the fastest that is installed and can have the model.
         model: `NAME`, `NAME=FILE`, `FILE` (see train/models/load.py), or a folder that `train export` wrote.
         threads: default: the engine's own choice, one a core.
-        precision: `bf16` where the CPU has it (OpenVINO); `int8` for a model exported with it.
+        precision: `bf16` where the CPU has it (OpenVINO); `int8` for a model exported with it; `auto` is `bf16` where
+            that can be had, else `f32`. The engine's `precision` tells which it is, of `auto` the last remark too.
         cache: the folder for exported and compiled models; default: `medcorpus` in the user's cache folder.
 
     Raises:
         ModelError: no engine is installed, or not the one asked for, or it does not do this precision.
         WeightsError: there are no such weights or graphs, or they are damaged; or they must be exported without torch.
     """
+    engine, remarks = _open_any(name, model, threads, precision, cache or user_cache())
+    return engine, (*remarks, f"computed in {engine.precision}") if precision == "auto" else remarks
+
+
+def _open_any(
+    name: EngineName, model: str, threads: int | None, precision: Precision, cache: Path
+) -> tuple[Engine[Any], tuple[str, ...]]:
     if name != "auto":
         _need(name)
-        return _open(name, model, threads, precision, cache or user_cache())
+        return _open(name, model, threads, precision, cache)
     installed = [one for one in FASTEST_FIRST if importlib.util.find_spec(one)]
     if not installed:
         raise ModelError(f"no engine is installed: pip install {FASTEST_FIRST[0]} (or {', '.join(FASTEST_FIRST[1:])}).")
-    able = [one for one in installed if precision == "f32" or one in ABLE[precision]]
+    able = [one for one in installed if one in ABLE[precision]]
     if not able:
         raise ModelError(f"no engine installed does {precision}: pip install {ABLE[precision][0]}.")
     try:
-        return _open(able[0], model, threads, precision, cache or user_cache())
+        return _open(able[0], model, threads, precision, cache)
     except ExportError as error:
         if "torch" not in able:
             raise
-        engine, remarks = _open("torch", model, threads, precision, cache or user_cache())
+        engine, remarks = _open("torch", model, threads, precision, cache)
         return engine, (*remarks, f"run by torch, which is slow: {error}")
 
 
 ABLE: dict[Precision, tuple[EngineName, ...]] = {
+    "auto": FASTEST_FIRST,
     "f32": FASTEST_FIRST,
     "bf16": ("openvino",),
     "int8": ("openvino", "onnxruntime"),
@@ -83,9 +92,11 @@ def _open(
     if precision == "int8" and INT8_ENCODER not in exported.digests:
         raise ModelError(f"{model} has no encoder in 8-bit integers: `train export {model} --int8 --manifest CATALOG`.")
     if name == "openvino":
-        from train.engines.openvino import OpenVinoEngine
+        from train.engines.openvino import OpenVinoEngine, has_bfloat16
 
+        if precision == "auto":
+            precision = "bf16" if has_bfloat16() else "f32"
         return OpenVinoEngine(exported, threads, precision, cache), remarks
     from train.engines.onnxruntime import OnnxRuntimeEngine
 
-    return OnnxRuntimeEngine(exported, threads, precision), remarks
+    return OnnxRuntimeEngine(exported, threads, "f32" if precision == "auto" else precision), remarks

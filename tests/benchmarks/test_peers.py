@@ -67,7 +67,7 @@ def made(seed: int, volume: bool) -> Case:
     return Case("2DBox_CT_made", np.stack([pixels[0]] * 3, -1), np.array(boxes)[:, [0, 1, 3, 4]])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32), st.booleans())
 def test_peers_equal_the_official_walk(tmp_path_factory, seed, volume):
     folder = tmp_path_factory.mktemp("peers")

@@ -100,7 +100,7 @@ def test_the_order_is_that_of_one_sort_over_all(
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.integers(0, 4))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_any_cases(seed: int, datasets: int, count: int) -> None:
     import tempfile
 

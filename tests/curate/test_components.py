@@ -128,7 +128,7 @@ class_maps = st.lists(st.integers(0, 3), min_size=5, max_size=5).map(lambda ids:
 
 @pytest.mark.parametrize("by_value", [False, True])
 @given(plane=planes, classes=class_maps, labeller=st.sampled_from(LABELLERS))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_plane_and_class_map(
     by_value: bool, plane: NDArray[Any], classes: NDArray[np.int32], labeller: Labeller
 ) -> None:
@@ -305,7 +305,7 @@ def test_planes_that_are_not_contiguous(dtype: type, view: Callable[[NDArray[Any
 
 
 @given(mask=arrays(np.bool_, st.tuples(st.integers(1, 9), st.integers(1, 40))))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_bits_are_those_of_packbits(mask: NDArray[np.bool_]) -> None:
     found = connected_components(mask.astype(np.uint8), identity(1))
     together = np.zeros((mask.shape[0], -(-mask.shape[1] // 8)), np.uint8)

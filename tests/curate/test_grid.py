@@ -119,7 +119,7 @@ def test_other_spacing(spacing: tuple[float, float, float]) -> None:
     assert assert_lands(scan(spacing=spacing, origin=(-31.3, 12.3, 101.2)), IMAGE).resampled
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     degrees=st.tuples(*[st.floats(-40, 40)] * 3),
     spacing=st.tuples(*[st.floats(0.4, 3.0)] * 3),

@@ -113,7 +113,7 @@ def test_ids_of_every_dtype(dtype: str) -> None:
 POOL = [0, 1, 2, 3, 254, 255, 256, 65534, 65535, 65536, -1, -7, 2**31, 2**40, -(2**53)]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     data=st.data(),
     allowed=st.lists(st.sampled_from(POOL), min_size=1, max_size=6, unique=True),
@@ -222,7 +222,7 @@ def test_touching_instances_stay_apart(dtype: str) -> None:
     assert [(mask.label, mask.instance, mask.area, mask.x0) for mask in found] == [(1, 0, 12, 1), (1, 1, 12, 4)]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(hnp.arrays("int64", (1, 4, 6), elements=st.sampled_from([0, 1, 2, 300, 70000, -5, 2**50])))
 def test_any_instance_ids(ids: NDArray[np.int64]) -> None:
     (layer,) = decode(group("instances", {"cell": []}), label_file(ids)).layers
@@ -320,7 +320,7 @@ def test_black_claimed_as_a_label(ignore: tuple[tuple[int, int, int], ...]) -> N
     assert_covers(of, {"vessel": is_colour(page, BLACK), "lesion": is_colour(page, RED)}, label_file(page))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(data=st.data(), tolerance=st.integers(0, 20))
 def test_any_colours(data: st.DataObject, tolerance: int) -> None:
     colour = st.tuples(*[st.sampled_from([0, 64, 128, 255])] * 3)
@@ -410,7 +410,7 @@ def test_outlines_are_filled_page_by_page() -> None:
 # ---- one file a label ----
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(
     contents=st.integers(1, 5).flatmap(
         lambda n: hnp.arrays("uint8", (n, 1, 4, 5), elements=st.sampled_from([0, 0, 0, 1, 255]))
@@ -458,7 +458,7 @@ def test_files_with_a_threshold() -> None:
 # ---- one file an instance ----
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(hnp.arrays("bool", st.tuples(st.integers(1, 6), st.just(1), st.integers(2, 6), st.integers(2, 6))))
 def test_every_instance_file_is_an_instance(contents: NDArray[np.bool_]) -> None:
     assume(contents.any())

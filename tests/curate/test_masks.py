@@ -117,7 +117,7 @@ def test_instances_count_what_is_kept_and_drops_count_all() -> None:
 
 
 @given(seed=st.integers(0, 2**32 - 1), min_area=st.sampled_from([0.0, 20.0, 100.0, 400.0]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_component_is_kept_or_dropped(seed: int, min_area: float) -> None:
     rng = np.random.default_rng(seed)
     plane = (ndimage.gaussian_filter(rng.random((90, 120)), 2) > 0.5).astype(np.uint8)
@@ -209,7 +209,7 @@ def check_vanished(plane: NDArray[np.uint8], dropped: list[Any]) -> None:
 
 
 @given(height=st.integers(1, 700), width=st.integers(1, 700), seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_parts_of_any_size(height: int, width: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     plane = np.zeros((height, width), np.uint8)

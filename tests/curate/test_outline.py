@@ -43,7 +43,7 @@ def dice(a: Page, b: Page) -> float:
     return float(2 * (a & b).sum() / (a.sum() + b.sum()))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     axes=st.tuples(st.integers(9, 38), st.integers(9, 28)),
     angle=st.integers(0, 179),

@@ -95,7 +95,7 @@ def test_images_of_every_small_size(step: int) -> None:
         st.tuples(st.integers(1, 40), st.integers(1, 40)).flatmap(lambda s: st.sampled_from([s, (*s, 3)])),
     )
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_image(pixels: NDArray[np.uint8]) -> None:
     data = encode_image(pixels)
     assert (by_opencv(data) == pixels).all()
@@ -159,7 +159,7 @@ def test_masks_of_every_small_size() -> None:
 
 
 @given(arrays(np.bool_, st.tuples(st.integers(1, 50), st.integers(1, 70))))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_mask(mask: NDArray[np.bool_]) -> None:
     data = encode_bits(np.packbits(mask, axis=-1), mask.shape[1])
     assert (by_opencv(data, 0) == mask * 255).all()

@@ -39,7 +39,7 @@ planes = hnp.array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=14).flatm
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(plane=planes, min_area=st.sampled_from([0.0, 1500.0, 8000.0]))
 def test_unions_are_those_of_brute_force(plane: NDArray[np.uint8], min_area: float) -> None:
     pairs = union_labels(LABELS)
@@ -68,7 +68,7 @@ def test_unions_are_those_of_brute_force(plane: NDArray[np.uint8], min_area: flo
         assert (mask.x0, mask.y0, mask.x1, mask.y1) == (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     layers=st.tuples(st.integers(3, 10), st.integers(3, 10)).flatmap(
         lambda shape: st.lists(

@@ -64,7 +64,7 @@ def test_every_value_of_up_to_16_bits(dtype: str) -> None:
         np.testing.assert_array_equal(apply_window(voxels, low, high), by_formula(voxels, low, high, 1, 0))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     voxels=hnp.arrays(
         st.sampled_from(["uint8", "int16", "int32", "float32", "float64"]),
@@ -156,7 +156,7 @@ def test_percentiles_of_the_voxels_that_are_not_zero(dtype: str, slope: float, i
     np.testing.assert_allclose(bounds, by_numpy(voxels, slope, intercept), rtol=1e-12, atol=1e-9)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     voxels=st.one_of(
         hnp.arrays("uint8", st.integers(2, 40)),

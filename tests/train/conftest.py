@@ -85,6 +85,7 @@ class BoxEngine:
     """Finds the upper `part` of every box, all of it by default: what it scores can be reckoned by hand."""
 
     size = 256
+    precision = "f32"
 
     def __init__(self, part: float = 1) -> None:
         self._part = part

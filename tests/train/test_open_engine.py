@@ -12,7 +12,7 @@ import torch
 
 from train.engines.engine import Prompts
 from train.engines.torch import TorchEngine
-from train.errors import ModelError, WeightsError
+from train.errors import ExportError, ModelError, WeightsError
 from train.export.agreement import default_images, prepare_images
 from train.open_engine import open_engine
 
@@ -160,18 +160,66 @@ def test_an_engine_that_cannot_is_refused(exported, tmp_path, monkeypatch):
         open_engine("auto", str(exported))
 
 
-def test_bf16_is_refused_where_the_cpu_has_none(exported, tmp_path, monkeypatch, image):
+@pytest.fixture(params=[False, True], ids=["none", "native"])
+def bfloat16(request, monkeypatch):
+    """Whether the CPU has bfloat16, as far as OpenVINO says."""
     openvino = pytest.importorskip("openvino")
     ask = openvino.Core.get_property
 
-    def without(core, device, name):
+    def told(core, device, name):
         found = ask(core, device, name)
-        return [one for one in found if one != "BF16"] if name == "OPTIMIZATION_CAPABILITIES" else found
+        if name != "OPTIMIZATION_CAPABILITIES":
+            return found
+        return [*(one for one in found if one != "BF16"), *["BF16"] * request.param]
 
-    monkeypatch.setattr(openvino.Core, "get_property", without)
-    with pytest.raises(ModelError, match="no bfloat16"):
-        open_engine("openvino", str(exported), precision="bf16", cache=tmp_path)
-    open_engine("openvino", str(exported), cache=tmp_path)
+    monkeypatch.setattr(openvino.Core, "get_property", told)
+    return request.param
+
+
+def test_bf16_is_refused_where_the_cpu_has_none(exported, tmp_path, bfloat16):
+    if bfloat16:
+        assert open_engine("openvino", str(exported), precision="bf16", cache=tmp_path)[0].precision == "bf16"
+    else:
+        with pytest.raises(ModelError, match="no bfloat16"):
+            open_engine("openvino", str(exported), precision="bf16", cache=tmp_path)
+    assert open_engine("openvino", str(exported), cache=tmp_path)[0].precision == "f32"
+
+
+@pytest.mark.parametrize("name", ["auto", *NAMES])
+def test_auto_is_bf16_where_it_can_be_had(name, exported, tmp_path, bfloat16):
+    pytest.importorskip("onnxruntime")
+    engine, remarks = open_engine(name, str(exported), precision="auto", cache=tmp_path)
+    expected = "bf16" if bfloat16 and name != "onnxruntime" else "f32"
+    assert (engine.precision, remarks) == (expected, (f"computed in {expected}",))
+    assert open_engine(name, str(exported), precision="f32", cache=tmp_path)[1] == ()
+
+
+def test_auto_computes_what_it_names(exported, tmp_path, image):
+    pytest.importorskip("openvino")
+    drawn = {}
+    for asked in ("auto", "f32", "bf16"):
+        try:
+            engine, _ = open_engine("openvino", str(exported), threads=1, precision=asked, cache=tmp_path)
+        except ModelError:
+            continue  # bf16 on a CPU without
+        decoded = next(iter(engine.decode(engine.embed(image), Prompts(boxes=BOXES))))
+        drawn[asked] = (engine.precision, decoded.logits)
+    named, logits = drawn["auto"]
+    np.testing.assert_array_equal(logits, drawn[named][1])
+    if "bf16" in drawn:
+        assert named == "bf16"
+        assert np.abs(logits - drawn["f32"][1]).max() > 1e-3 * np.abs(logits).max()
+
+
+def test_auto_falls_back_on_torch_in_f32(monkeypatch, tmp_path):
+    def fails(model, cache):
+        raise ExportError("it does not do what the model does")
+
+    monkeypatch.setattr("train.open_engine.find_exported", fails)
+    engine, remarks = open_engine("auto", "lite-medsam", precision="auto", cache=tmp_path)
+    assert isinstance(engine, TorchEngine)
+    assert engine.precision == "f32"
+    assert remarks[-2:] == ("run by torch, which is slow: it does not do what the model does", "computed in f32")
 
 
 def test_auto_takes_the_fastest(exported, tmp_path, monkeypatch):

@@ -45,7 +45,7 @@ def evaluate(
         Path | None, typer.Option(help="Write masks.csv, cases.csv, scores.json, scores.md and worst.png here.")
     ] = None,
     engine: Engine = EngineName.auto,
-    precision: Precision = PrecisionName.f32,
+    precision: Precision = PrecisionName.auto,
     threads: Threads = None,
     cache: Cache = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON in place of the tables.")] = False,
@@ -107,7 +107,7 @@ def evaluate(
             "seed": seed,
             "masks_per_image": masks_per_image,
             "engine": engine.value,
-            "precision": precision.value,
+            "precision": {name: engine.precision for name, engine in engines.items()},
             "threads": threads,
             "models": named,
         },

@@ -68,10 +68,15 @@ class Decoded(NamedTuple):
 
 
 class Engine(Protocol[E]):
-    """Images to embeddings, embeddings and prompts to masks; `size` is the edge of the model's image in pixels."""
+    """Images to embeddings, embeddings and prompts to masks.
+
+    `size` is the edge of the model's image in pixels; `precision` is f32, bf16 or int8: what it computes in.
+    """
 
     @property
     def size(self) -> int: ...  # noqa: D102
+    @property
+    def precision(self) -> str: ...  # noqa: D102
 
     def embed(self, image: NDArray[np.float32]) -> E:
         """Return the embedding of an image (3, S, S) in [0, 1]: an array of its own, which may be kept."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from train.errors import WeightsError
 
-FORMAT = 1
+FORMAT = 2
 """Of the graphs and their inputs: raised when they change, so that no graph of before is run."""
 ABOUT = "model.json"
 GRAPHS = ("encoder", "ground", "mask", "decoder")

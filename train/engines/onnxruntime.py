@@ -30,4 +30,4 @@ class OnnxRuntimeEngine(GraphEngine):
 
             return run
 
-        super().__init__(model.image_size, open_graph, AT_ONCE)
+        super().__init__(model.image_size, open_graph, AT_ONCE, precision)

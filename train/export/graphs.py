@@ -1,9 +1,9 @@
 """A segmenter as graphs that run without torch, each checked against the segmenter before it is there.
 
-`encoder` takes images (1, 3, S, S) in [0, 1] and gives the embedding (1, 256, 64, 64). `ground` takes the embedding and
-gives what all prompts on it share. `mask` does so with a mask prompt (1, 1, 256, 256) beside it. `decoder` takes that,
-places (N, T, 2) in the model's pixels and their kinds (N, T), and gives logits (N, 256, 256) and the expected IoU (N,).
-`model.json` names the files.
+`encoder` takes images (1, 3, S, S) in [0, 1] and gives the embedding (1, 4096, 256), a place a row. `ground` takes the
+embedding and gives what all prompts on it share. `mask` does so with a mask prompt (1, 1, 256, 256) beside it.
+`decoder` takes that, places (N, T, 2) in the model's pixels and their kinds (N, T), and gives logits (N, 256, 256) and
+the expected IoU (N,). `model.json` names the files.
 """
 
 import logging
@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from train.engines.exported import ABOUT, describe
 from train.errors import ExportError, OutputError
 from train.models.deployed import Drawing, Encoder, Ground
+from train.models.presets import EMBEDDING, GRID
 from train.models.segmenter import Segmenter
 
 Format = Literal["onnx", "openvino", "torchscript"]
@@ -51,7 +52,7 @@ class Graph:
 def graphs_of(model: Segmenter) -> list[Graph]:
     """Return the graphs of a model in evaluation."""
     size = model.preset.image_size
-    embedding, mask = torch.zeros(1, 256, 64, 64), torch.zeros(1, 1, 256, 256)
+    embedding, mask = torch.zeros(1, GRID * GRID, EMBEDDING), torch.zeros(1, 1, 256, 256)
     ground = Ground(model)
     shared = dict(zip(SHARED, ground(embedding), strict=True))
     prompts = {"places": torch.ones(2, 3, 2), "kinds": torch.tensor([[1, 2, 3], [0, 2, 3]])}

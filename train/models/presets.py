@@ -167,7 +167,7 @@ _TABLE = (
             "medcorpus",
             "train",
             "shipped/repvit-m0.6/weights.safetensors",
-            "8ea53aa957cf10661dfe6da2afef1c8201e75ebd2b2fd03ecd88448de07165f9",
+            "ebe025102326023534583f7e472a85400152d19b95f4176035845eb8c46522b1",
         ),
     ),
     Preset(

@@ -54,7 +54,7 @@ def predict(
     window: options.Window = "none",
     model: options.Model = DEFAULT_MODEL,
     engine: options.Engine = options.EngineName.auto,
-    precision: options.Precision = options.PrecisionName.f32,
+    precision: options.Precision = options.PrecisionName.auto,
     threads: options.Threads = None,
     cache: options.Cache = None,
     propagation: options.Propagation = options.PropagationName.clean,
@@ -139,13 +139,15 @@ def predict(
         done = predict_cases(sources, strays, opened, wanted, progress)
     write_tables(out, done.outcomes, score)
     if as_json:
-        print(json.dumps(to_json(done.outcomes, done.failed), indent=2, ensure_ascii=False, allow_nan=False))
+        summary = to_json(done.outcomes, done.failed, opened.precision)
+        print(json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False))
     else:
         if score and done.outcomes:
             print_scores(done.outcomes)
         objects, seconds = sum(one.boxes for one in done.outcomes), sum(one.seconds for one in done.outcomes)
+        sums = f"{objects} boxes in {seconds:.1f} s, {opened.precision}"
         faults = f", {len(done.failed)} failed" if done.failed else ""
-        print(f"{len(done.outcomes)} of {len(sources)} cases, {objects} boxes in {seconds:.1f} s: {out}{faults}")
+        print(f"{len(done.outcomes)} of {len(sources)} cases, {sums}: {out}{faults}")
     if done.failed or done.stopped:
         raise typer.Exit(1)
 

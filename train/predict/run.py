@@ -1,18 +1,20 @@
 """Cases from their files to their results."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from train.engines.engine import Engine
+from train.engines.engine import Engine, Labels
 from train.files import write_whole
 from train.predict.errors import CaseError
-from train.predict.inputs import Source
+from train.predict.inputs import Case, Source
 from train.predict.outputs import make_folder, write_labels
 from train.predict.progress import Progress
 from train.predict.propagate import MEMORY, Propagation
@@ -72,12 +74,39 @@ class Run:
     stopped: bool = False
 
 
+class _Read(NamedTuple):
+    case: Case
+    seconds: float
+
+
+class _Segmented(NamedTuple):
+    case: Case
+    labels: Labels
+    expected: Expectation
+    seconds: float
+
+
+class _NoThread(Executor):
+    """Does at once what it is given."""
+
+    def submit(self, task: Callable[..., Any], /, *arguments: Any, **options: Any) -> Future[Any]:
+        """Return a future that is done; raises what is no `Exception`, such as an interrupt."""
+        future: Future[Any] = Future()
+        try:
+            future.set_result(task(*arguments, **options))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
 def predict_cases(
     sources: Iterable[Source], strays: Mapping[str, str], engine: Engine[Any], wanted: Wanted, progress: Progress
 ) -> Run:
     """Segment case after case; one that cannot be used does not stop the others, an interrupt does.
 
-    `strays` are cases that are asked for but not there, with the reason; they have failed from the start.
+    While a case is segmented, a thread writes the one before and then reads the one after it, so that no more than two
+    are held. Where cases are scored nothing goes on beside them: their seconds are those of each alone. `strays` are
+    cases that are asked for but not there, with the reason; they have failed from the start.
 
     Raises:
         OutputError, FolderError: the disk is full, or a folder must not be written to.
@@ -85,22 +114,60 @@ def predict_cases(
     run = Run(failed=dict(strays))
     for name, reason in strays.items():
         progress.say(f"failed: {name}: {reason}")
-    for source in sources:
-        progress.begin(source.name)
-        try:
-            outcome = predict_case(source, engine, wanted, progress.slices)
-            run.outcomes.append(outcome)
-            if outcome.dropped:
-                progress.say(f"{outcome.name}: not drawn, below --min-iou: {_listed(outcome.dropped)}")
-        except (CaseError, MemoryError) as error:
-            run.failed[source.name] = str(error) or "there is not enough memory for it"
-            progress.say(f"failed: {source.name}: {run.failed[source.name]}")
-        except KeyboardInterrupt:
-            progress.say(f"stopped at {source.name}; what is in {wanted.out} is whole")
-            run.stopped = True
-            break
-        progress.end()
+    following, name = iter(sources), ""
+    unsettled: deque[tuple[str, Future[Outcome]]] = deque()
+    beside: Executor = _NoThread() if wanted.score else ThreadPoolExecutor(1, "cases")
+
+    def read_ahead() -> tuple[Source, Future[_Read]] | None:
+        return next(((source, beside.submit(_read, source)) for source in following), None)
+
+    def settle(least: int) -> None:
+        """Take note of what has come of cases, in their order, until no more than `least` are left to wait for."""
+        while unsettled and (len(unsettled) > least or unsettled[0][1].done()):
+            _note(run, progress, *unsettled[0])
+            unsettled.popleft()
+
+    try:
+        ahead = read_ahead()
+        while ahead is not None:
+            source, reading = ahead
+            name = source.name
+            progress.begin(name)
+            wait([reading])
+            ahead = read_ahead()
+            ended: Future[Outcome]
+            try:
+                ended = beside.submit(
+                    _write, source, _segment(reading.result(), engine, wanted, progress.slices), wanted
+                )
+            except (CaseError, MemoryError) as error:
+                ended = Future()
+                ended.set_exception(error)
+            unsettled.append((name, ended))
+            settle(1)
+        settle(0)
+    except KeyboardInterrupt:
+        run.stopped = True
+        if ahead is not None:
+            ahead[1].cancel()
+        settle(0)
+        progress.say(f"stopped at {name}; what is in {wanted.out} is whole")
+    finally:
+        beside.shutdown(cancel_futures=True)
     return run
+
+
+def _note(run: Run, progress: Progress, name: str, ended: Future[Outcome]) -> None:
+    try:
+        outcome = ended.result()
+    except (CaseError, MemoryError) as error:
+        run.failed[name] = str(error) or "there is not enough memory for it"
+        progress.say(f"failed: {name}: {run.failed[name]}")
+    else:
+        run.outcomes.append(outcome)
+        if outcome.dropped:
+            progress.say(f"{name}: not drawn, below --min-iou: {_listed(outcome.dropped)}")
+    progress.end()
 
 
 def _listed(labels: tuple[int, ...]) -> str:
@@ -120,12 +187,26 @@ def predict_case(
         CaseError: the case cannot be used; nothing is written of it.
         OutputError, FolderError: the disk is full, or a folder must not be written to.
     """
+    return _write(source, _segment(_read(source), engine, wanted, on_slice), wanted)
+
+
+def _read(source: Source) -> _Read:
     start = perf_counter()
-    case = source.read()
+    return _Read(source.read(), perf_counter() - start)
+
+
+def _segment(read: _Read, engine: Engine[Any], wanted: Wanted, on_slice: Callable[[int, int], None]) -> _Segmented:
+    case, start = read.case, perf_counter()
     expected = Expectation(len(case.boxes), wanted.min_iou)
     labels = segment_case(case, engine, wanted.propagation, on_slice, wanted.memory, expected.keeps)
+    return _Segmented(case, labels, expected, read.seconds + perf_counter() - start)
+
+
+def _write(source: Source, segmented: _Segmented, wanted: Wanted) -> Outcome:
+    case, labels, expected, seconds = segmented
+    start = perf_counter()
     write_labels(wanted.out / source.target, labels, case.scan)
-    seconds = perf_counter() - start
+    seconds += perf_counter() - start
     scores = {}
     if wanted.score:
         from train.predict.scoring import score_case

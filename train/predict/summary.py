@@ -17,9 +17,9 @@ NUMBERS = (*METRICS, "seconds", "boxes")
 class Outcome:
     """A case that was segmented.
 
-    `seconds` from the file read to the file written. `target` is that file. `names` are the objects' own, if they have
-    any, `iou` what the model expects of each, `dropped` the labels of those that were not drawn for it. `scores` by
-    metric where the case was scored; nan: there was nothing to score.
+    `seconds` it took to read the file, to segment it and to write `target`, without the waiting in between. `names` are
+    the objects' own, if they have any, `iou` what the model expects of each, `dropped` the labels of those that were
+    not drawn for it. `scores` by metric where the case was scored; nan: there was nothing to score.
     """
 
     name: str
@@ -37,8 +37,8 @@ class Outcome:
         return {**self.scores, "seconds": self.seconds, "boxes": self.boxes}
 
 
-def to_json(outcomes: Sequence[Outcome], failed: Mapping[str, str]) -> dict[str, Any]:
-    """Return the summary: each case, the means, those by modality, and the reason of each case that failed.
+def to_json(outcomes: Sequence[Outcome], failed: Mapping[str, str], precision: str) -> dict[str, Any]:
+    """Return the summary: each case, the means, those by modality, each failed case's reason, the model's precision.
 
     The mean is that of the modalities' means: each counts the same, however many cases it has; cases of which no
     modality is known are one of them. What is nan is null, and left out of every mean.
@@ -52,6 +52,7 @@ def to_json(outcomes: Sequence[Outcome], failed: Mapping[str, str]) -> dict[str,
         "mean": _rounded(mean_of(by.values())),
         "by": {"modality": {name: _rounded(means) for name, means in by.items() if name is not None}},
         "failed": dict(failed),
+        "precision": precision,
     }
 
 

@@ -227,7 +227,7 @@ def volume_or_reason(path: Path) -> Volume | Reason:
             return error.reason
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), zipped=st.booleans(), kind=st.sampled_from([nib.Nifti1Image, nib.Nifti2Image]))
 def test_whatever_byte_is_wrong_it_is_a_volume_or_a_case_error(
     tmp_path: Path, data: st.DataObject, zipped: bool, kind: Any

@@ -91,7 +91,7 @@ def test_close_twice_and_abort(tmp_path: Path) -> None:
         max_size=4,
     )
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_zip_arrays_is_read_as_what_numpy_writes(content: dict[str, NDArray[Any]]) -> None:
     data = zip_arrays(content)
     with np.load(io.BytesIO(data)) as file:

@@ -58,7 +58,7 @@ def test_zero_changes_no_pixel_and_more_does(name):
     assert np.abs(changed - image).max() > 0.01
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.sampled_from(list(TABLES)), st.integers(0, 2**31), st.booleans())
 def test_images_stay_images(name, seed, grey):
     rng = np.random.default_rng(seed)

@@ -79,7 +79,7 @@ def test_labels_within_an_image_are_balanced(samples):
     assert share == pytest.approx([0.25] * 4)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.sampled_from([[], ["modality"], ["label"], ["modality", "label"]]), max_size=1), st.floats(1, 50))
 def test_weights_are_probabilities(samples, by, temperature):
     weight = weights(samples, by[0] if by else [], temperature)

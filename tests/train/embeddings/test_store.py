@@ -64,7 +64,7 @@ def test_the_sizes_are_those_of_the_arithmetic(tmp_path):
     assert pytest.approx(2, rel=0.05) == 10**6 * BYTES / 2**40
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.booleans(), st.integers(0, 34), st.integers(0, 3 * 36))
 def test_from_whatever_bytes_are_left_the_next_writer_goes_on(tmp_path_factory, earlier, listed, stored):
     """Two files of two, and one begun: the listing is cut, the data too, or it runs on behind the listing."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from train.models.deployed import Drawing, Encoder, Ground
+from train.models.deployed import CentredNorm2d, Drawing, Encoder, Ground
 from train.models.load import load_model
 from train.models.presets import PRESETS, DecoderSpec
 from train.models.segmenter import Segmenter
@@ -26,6 +26,11 @@ def deployed(lite):
     return Ground(lite).eval(), Drawing(lite).eval()
 
 
+def rows(embedding):
+    """As the deployed form has it: (1, 256, 64, 64) to (1, 4096, 256)."""
+    return embedding.flatten(2).transpose(1, 2)
+
+
 def close(found, expected, tolerance=1e-5):
     """Within rounding: a part of the greatest value."""
     torch.testing.assert_close(found, expected, rtol=0, atol=tolerance * expected.abs().max().item())
@@ -37,7 +42,7 @@ def test_boxes_draw_what_the_segmenter_draws(sample, lite, deployed):
     embedding = lite.embed(sample.image)
     boxes = torch.cat([sample.boxes, sample.boxes[:1] + torch.tensor([-3.0, 2, 5, -1])])
     expected, expected_iou = lite.decode(embedding, boxes)
-    logits, iou = drawing(*ground(embedding), boxes.view(-1, 2, 2), KINDS.expand(len(boxes), -1))
+    logits, iou = drawing(*ground(rows(embedding)), boxes.view(-1, 2, 2), KINDS.expand(len(boxes), -1))
     assert logits.shape == (len(boxes), 256, 256)
     close(logits, expected[:, 0])
     close(iou, expected_iou[:, 0])
@@ -56,10 +61,10 @@ def test_points_and_masks_draw_what_the_segmenter_draws(sample, lite, deployed):
     expected, expected_iou = lite.mask_decoder(
         embedding, encoder.dense_positions(), encoder.tokens(places, kinds), encoder.dense(mask)
     )
-    logits, iou = drawing(*ground(embedding, mask), places, kinds)
+    logits, iou = drawing(*ground(rows(embedding), mask), places, kinds)
     close(logits, expected[:, 0])
     close(iou, expected_iou[:, 0])
-    unmasked, _ = drawing(*ground(embedding), places, kinds)
+    unmasked, _ = drawing(*ground(rows(embedding)), places, kinds)
     assert (unmasked - logits).abs().max() > 1  # the mask says something
 
 
@@ -78,12 +83,29 @@ def test_every_decoder_in_double_to_the_last_digits(spec, look_trained):
         )
         expected, expected_iou = model.decode(embedding, boxes)
         ground, drawing = Ground(model).double(), Drawing(model).double()
-        logits, iou = drawing(*ground(embedding), boxes.view(-1, 2, 2), KINDS.expand(3, -1))
+        logits, iou = drawing(*ground(rows(embedding)), boxes.view(-1, 2, 2), KINDS.expand(3, -1))
         close(logits, expected[:, 0], 1e-11)
         close(iou, expected_iou[:, 0], 1e-11)
 
 
 @torch.no_grad()
-def test_the_encoder_embeds_what_the_segmenter_embeds(sample, look_trained):
-    model = look_trained(Segmenter(PRESETS["repvit-m0.6"]))
-    close(Encoder(model).eval()(sample.image), model.embed(sample.image), 1e-4)
+@pytest.mark.parametrize("name", ["repvit-m0.6", "effnet-lite0"])
+def test_the_encoder_embeds_what_the_segmenter_embeds(sample, look_trained, name):
+    model = look_trained(Segmenter(PRESETS[name]))
+    close(Encoder(model).eval()(sample.image), rows(model.embed(sample.image)), 1e-4)
+
+
+@torch.no_grad()
+def test_norms_that_rely_on_a_mean_of_0_leave_the_model_alone(sample, look_trained):
+    model = look_trained(Segmenter(PRESETS["repvit-m0.6"])).double()
+    image = sample.image.double()
+    expected = model.embed(image)
+    encoder = Encoder(model).double().eval()
+    norms = [one for one in encoder.modules() if isinstance(one, CentredNorm2d)]
+    assert len(norms) == 2  # the neck's
+    means = []
+    for norm in norms:
+        norm.register_forward_pre_hook(lambda _, inputs: means.append((inputs[0].mean(1), inputs[0].std(1))))
+    close(encoder(image), rows(expected), 1e-11)
+    assert all((mean.abs() < 1e-10 * deviation).all() for mean, deviation in means)
+    torch.testing.assert_close(model.embed(image), expected, rtol=0, atol=0)

@@ -7,7 +7,7 @@ from torch import nn
 from train.models.layers import ConvBN, DropPath, LayerNorm2d, from_windows, to_windows
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(1, 20), st.integers(1, 20), st.integers(1, 8))
 def test_windows_come_back(height, width, size):
     x = torch.arange(2.0 * height * width * 3).view(2, height, width, 3)

@@ -104,6 +104,7 @@ class FakeEngine:
     """Runs `fake_logits`, and remembers what it was given."""
 
     size: int = 256
+    precision: str = "f32"
     encoded: list[np.ndarray] = field(default_factory=list)
     decoded: list[np.ndarray] = field(default_factory=list)
     threads: list[int] = field(default_factory=list)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -98,7 +99,7 @@ def test_masks_have_the_names_and_shapes_of_the_cases(predict, cases, costless, 
     assert (flat.shape, flat.dtype, solid.shape, solid.dtype) == ((40, 60), np.uint8, (8, 40, 60), np.uint8)
     assert set(np.unique(flat)) == {0, 1, 2}
     assert [bool(part.any()) for part in solid] == [False, *[True] * 7]
-    assert shown.startswith("2 of 2 cases, 3 boxes in ")
+    assert re.fullmatch(r"2 of 2 cases, 3 boxes in \d+\.\d s, f32: .*\n", shown)
     assert "a remark" in err
 
 
@@ -117,7 +118,7 @@ def test_what_is_asked_for_is_taken(predict, cases, costless, tmp_path, monkeypa
     assert asked == [("official", 3 << 29)] * 2 + [("clean", 1 << 29)] * 2
     assert costless.asked == [
         ("openvino", "lite-medsam=x.pth", {"threads": 1, "precision": "bf16", "cache": tmp_path}),
-        ("auto", "effnet-lite0", {"threads": None, "precision": "f32", "cache": None}),
+        ("auto", "effnet-lite0", {"threads": None, "precision": "auto", "cache": None}),
     ]
 
 
@@ -166,6 +167,7 @@ def test_json_is_the_summary(predict, cases, costless, tmp_path):
     assert summary["mean"] == {"seconds": pytest.approx(np.mean(seconds), abs=0.001), "boxes": 1.5}
     assert summary["by"]["modality"]["CT"] == {"seconds": seconds[1], "boxes": 1}
     assert summary["failed"] == {}
+    assert summary["precision"] == "f32"
 
 
 def test_a_folder_of_bad_cases_alone_still_gives_json(predict, tmp_path, costless):
@@ -350,7 +352,7 @@ def test_no_module_of_the_inputs_needs_torch(mixed, tmp_path):
         "import train.open_engine\n"
         "from train.engines.engine import Decoded\n"
         "class Engine:\n"
-        "    size = 256\n"
+        "    size, precision = 256, 'f32'\n"
         "    def embed(self, image):\n"
         "        return image\n"
         "    def decode(self, embedding, prompts):\n"

@@ -31,7 +31,7 @@ def blobs(seed: int, count: int) -> np.ndarray:
     return logits + random.normal(0, 0.3, logits.shape).astype(np.float32)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(0, 2**32), st.integers(1, 1500), st.integers(1, 1500), st.integers(0, 5), st.sampled_from([256, 1024])
 )

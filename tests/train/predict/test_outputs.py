@@ -12,7 +12,9 @@ from train.predict.outputs import check_apart, make_folder, write_labels
 LABELS = np.random.default_rng(0).integers(0, 250, (40, 60), np.uint8)
 
 
-@pytest.mark.parametrize("labels", [LABELS, LABELS.astype(np.uint16) * 200], ids=["uint8", "uint16"])
+@pytest.mark.parametrize(
+    "labels", [LABELS, LABELS.astype(np.uint16) * 200, LABELS.T], ids=["uint8", "uint16", "turned"]
+)
 def test_pictures_of_8_and_16_bits(labels, tmp_path):
     path = tmp_path / "deep" / "a.png"
     write_labels(path, labels)

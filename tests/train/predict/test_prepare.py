@@ -12,7 +12,7 @@ from .conftest import IMAGES, read_image, script_pixels
 SIDE = st.integers(8, 700)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(SIDE, SIDE, st.integers(0, 255), st.integers(0, 255), st.booleans(), st.integers(0, 2**31))
 def test_pixels_are_the_scripts(height, width, low, high, colour, seed):
     low, high = min(low, high), max(low, high)
@@ -47,7 +47,7 @@ def test_the_longer_edge_is_256(height, width, rows, columns):
     assert (fit.rows, fit.columns) == (rows, columns)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     SIDE,
     SIDE,

@@ -32,7 +32,7 @@ SEEDS = st.integers(0, 2**32)
 SCRIPT = Script(lambda image: image, fake_logits)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(SEEDS)
 def test_official_equals_the_script(seed):
     case = made(seed)
@@ -42,7 +42,7 @@ def test_official_equals_the_script(seed):
     assert segs.dtype == np.uint8
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(SEEDS)
 def test_each_slice_of_the_boxes_is_encoded_once(seed):
     case = made(seed)
@@ -57,7 +57,7 @@ def test_each_slice_of_the_boxes_is_encoded_once(seed):
     assert ticks == [(i + 1, len(engine.decoded)) for i in range(len(engine.decoded))]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(SEEDS, st.integers(1, 3))
 def test_a_small_memory_changes_no_mask(seed, capacity):
     case = made(seed)
@@ -67,7 +67,7 @@ def test_a_small_memory_changes_no_mask(seed, capacity):
     )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(SEEDS)
 def test_clean_masks_know_nothing_of_other_boxes(seed):
     case = made(seed)
@@ -100,7 +100,7 @@ def test_official_goes_on_past_255_boxes():
     assert set(np.unique(segs)) == {0, 300}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 600), st.integers(1, 600), st.integers(1, 5), st.integers(0, 2**31), st.sampled_from([256, 1024]))
 def test_clean_box_is_that_of_the_logits_above_0_in_the_image(height, width, points, seed, size):
     random = np.random.default_rng(seed)

@@ -22,7 +22,7 @@ OUTCOMES = [outcome("b", "CT", 0.9), outcome("c", "CT", 0.7), outcome("a", "MR",
 
 def test_means_are_those_of_train_scores():
     rows = [{"modality": str(one.modality), **one.numbers()} for one in OUTCOMES]
-    told = to_json(OUTCOMES, {})
+    told = to_json(OUTCOMES, {}, "f32")
     for metric in ("dsc", "nsd", "dsc_cvpr24", "nsd_cvpr24"):
         assert told["mean"][metric] == pytest.approx(mean_over(rows, metrics=[metric])[metric], abs=5e-5)
         for modality in ("CT", "MR"):
@@ -32,18 +32,20 @@ def test_means_are_those_of_train_scores():
 
 
 def test_json_has_the_agreed_keys_and_no_nan():
-    told = json.loads(json.dumps(to_json(OUTCOMES, {"e": "no boxes"}), allow_nan=False))
-    assert set(told) == {"cases", "mean", "by", "failed"}
+    told = json.loads(json.dumps(to_json(OUTCOMES, {"e": "no boxes"}, "bf16"), allow_nan=False))
+    assert set(told) == {"cases", "mean", "by", "failed", "precision"}
     agreed = {"name", "modality", "dsc", "nsd", "dsc_cvpr24", "nsd_cvpr24", "seconds", "boxes"}
     assert all(agreed <= set(case) for case in told["cases"])
     assert told["cases"][0] == {"name": "b", "modality": "CT", "dsc": 0.9, "nsd": 0.45, "dsc_cvpr24": 0.9,
                                 "nsd_cvpr24": 0.3, "seconds": 1.235, "boxes": 2, "dropped": []}  # fmt: skip
     assert told["cases"][3]["dsc"] is None
     assert told["failed"] == {"e": "no boxes"}
+    assert told["precision"] == "bf16"
 
 
 def test_nothing_gives_empty_means():
-    assert to_json([], {}) == {"cases": [], "mean": {}, "by": {"modality": {}}, "failed": {}}
+    nothing = {"cases": [], "mean": {}, "by": {"modality": {}}, "failed": {}, "precision": "f32"}
+    assert to_json([], {}, "f32") == nothing
     assert mean_of([{"dsc": math.nan, "seconds": 2.0}])["seconds"] == 2
 
 

@@ -128,6 +128,7 @@ def test_one_model_gives_the_plain_shape_and_all_files(run, drawn_corpus, tmp_pa
     assert set(told["by"]) == {"modality", "dataset", "label"}
     assert list(told["by"]["modality"]) == ["CT", "MR", "X-ray"]
     assert told["asked"]["split"] == "all"
+    assert told["asked"]["precision"] == {"half": "f32"}
     assert sorted(path.name for path in out.iterdir()) == sorted(
         ["masks.csv", "cases.csv", "scores.json", "scores.md", "worst.png"]
     )

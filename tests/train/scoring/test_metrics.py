@@ -104,7 +104,7 @@ def test_a_mask_at_the_edge_of_the_image_has_a_contour_there():
     assert surface_dice(full, np.pad(np.ones((3, 3), bool), 3), (1, 1), 1) == 0
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(labels)
 def test_dice_is_overlap_over_mean_size(pair):
     a, b = (set(map(tuple, np.argwhere(array))) for array in pair)
@@ -112,7 +112,7 @@ def test_dice_is_overlap_over_mean_size(pair):
     np.testing.assert_equal(dice(pair[0] > 0, pair[1] > 0), expected)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(labels, st.sampled_from(list(SCORERS)))
 def test_scores_lie_between_0_and_1_and_a_perfect_one_is_1(pair, scorer):
     truth, found = pair
@@ -122,7 +122,7 @@ def test_scores_lie_between_0_and_1_and_a_perfect_one_is_1(pair, scorer):
     assert same == (1, 1) or not truth.any()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(labels, st.integers(0, 2**31))
 def test_correct_does_not_depend_on_the_order_of_axes(pair, seed):
     truth, found = pair
@@ -150,7 +150,7 @@ def test_what_does_not_fit_is_told(scorer, shape, spacing, tolerance, told):
         SCORERS[scorer](np.zeros((8, 8), np.uint8), np.zeros(shape, np.uint8), spacing, tolerance)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=12).flatmap(
         lambda shape: st.tuples(*[arrays(bool, shape)] * 2)
@@ -163,7 +163,7 @@ def test_a_slab_in_the_plane_is_the_slab_in_space(pair, tolerance):
     np.testing.assert_allclose(slab_dice(truth, found, tolerance), expected, rtol=1e-12)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=9).flatmap(
     lambda shape: st.tuples(*[arrays(np.uint8, shape, elements=st.integers(0, 3))] * 2)
 ))  # fmt: skip

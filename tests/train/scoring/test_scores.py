@@ -52,7 +52,7 @@ def test_rows_of_one_patient_are_drawn_together():
     assert np.ptp(bootstrap(twins, "dsc")[1:]) < 0.8 * np.ptp(bootstrap(once, "dsc")[1:])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["CT", "MR"]), st.floats(0, 1)), min_size=1),
     st.randoms(use_true_random=False),

@@ -6,8 +6,6 @@ they should be, and `spacing`, mm along x, y, z, are read where a case is scored
 the same name in the folder of the truth. Boxes can be made from `gts` too.
 """
 
-import zipfile
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train.predict.errors import CaseError
-from train.predict.inputs import MOST_BYTES, Case, modality_of
+from train.predict.inputs import Case, modality_of
 from train.predict.inputs.places import check_boxes
 from train.predict.inputs.request import Request, with_hints, with_truth
+from train.predict.npz import read_arrays
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class ChallengeFile:
         request = self.request
         if self.name in request.boxes:
             raise CaseError("the file of boxes names it, but it has boxes of its own: leave it out there")
-        given = _read_arrays(self.path, ("imgs",) if request.boxes_from_truth else ("imgs", "boxes"))
+        given = read_arrays(self.path, ("imgs",) if request.boxes_from_truth else ("imgs", "boxes"))
         reference = self._reference()
         imgs, truth = given["imgs"], reference.get("gts")
         if "boxes" in given:
@@ -71,42 +70,7 @@ class ChallengeFile:
         if not (self.request.score or self.request.boxes_from_truth):
             return {}
         apart = None if self.request.truth is None else self.request.truth / self.path.name
-        return _read_arrays(apart if apart is not None and apart.is_file() else self.path, (), ("gts", "spacing"))
-
-
-def _read_arrays(path: Path, needed: tuple[str, ...], wanted: tuple[str, ...] = ()) -> dict[str, NDArray[Any]]:
-    """Return the arrays of the keys that are needed, and of those that are wanted and there."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            there = [name.removesuffix(".npy") for name in archive.namelist()]
-            missing = [key for key in needed if key not in there]
-            if missing:
-                listed = ", ".join(there) or "none"
-                raise CaseError(f"there is no key {' and no '.join(missing)}; the keys are: {listed}")
-            return {key: _read_array(archive, key) for key in (*needed, *wanted) if key in there}
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
-        # RuntimeError: encrypted, or a compression that zipfile does not know
-        raise CaseError(f"the file is damaged or no .npz: {next(iter(str(error).splitlines()), '')}") from error
-    except MemoryError as error:
-        raise CaseError("there is not enough memory to read the file") from error
-
-
-def _read_array(archive: zipfile.ZipFile, key: str) -> NDArray[Any]:
-    # The header is read first: what it claims is allocated before the first byte is looked at.
-    with archive.open(f"{key}.npy") as file:
-        version = np.lib.format.read_magic(file)
-        read_header = np.lib.format.read_array_header_1_0 if version[0] == 1 else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read_header(file)
-    nbytes = dtype.itemsize
-    for length in shape:
-        nbytes *= int(length)
-    if nbytes > MOST_BYTES:
-        raise CaseError(f"{key} claims {shape} of {dtype}, {nbytes / 2**30:.3g} GiB; at most 2 GiB are read")
-    with archive.open(f"{key}.npy") as file:
-        array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
-        if file.read(1):  # to the end, since the checksum is looked at there
-            raise CaseError(f"{key} is damaged: it is longer than its header says")
-    return array
+        return read_arrays(apart if apart is not None and apart.is_file() else self.path, (), ("gts", "spacing"))
 
 
 def _check_form(boxes: NDArray[Any], name: str) -> None:

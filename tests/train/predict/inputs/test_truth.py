@@ -15,7 +15,7 @@ LABELS = array_shapes(min_dims=2, max_dims=3, min_side=2, max_side=9).flatmap(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(LABELS)
 def test_boxes_are_tight(truth):
     if not truth.any():
@@ -45,7 +45,7 @@ def test_of_a_whole_object_the_middle_slice_is_the_one_where_the_way_begins():
         assert boxes_of(labels)[0].tolist() == [3, 2, first, 8, 3 + (first + last) // 2, last]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(LABELS, st.integers(0, 9), st.integers(0, 2**31))
 def test_jitter_moves_outwards_within_the_image(truth, jitter, seed):
     if not truth.any():

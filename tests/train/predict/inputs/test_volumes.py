@@ -128,7 +128,7 @@ def test_a_slope_is_applied(tmp_path):
     np.testing.assert_array_equal(read_scan(path, parse_window("abdomen"))[0], expected)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.sampled_from(ORDERS), st.data())
 def test_a_box_holds_the_same_voxels_in_file_and_frame(order, data):
     image = stored(order)
