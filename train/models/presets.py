@@ -221,7 +221,7 @@ _TABLE = (
             "medcorpus",
             "train",
             "shipped/effnet-lite0/weights.safetensors",
-            "a5affe53271609c485fe8f3b8ae08bcdeccfccbbe74f96408fa1f4baa170fedc",
+            "f03afbd2da2058791234f0aa2f7b079e2aafa7f698463b20950114139781fbf9",
         ),
     ),
 )
