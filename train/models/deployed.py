@@ -24,10 +24,12 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, gelu
 
 from train.models.decoder import Attention, MaskDecoder, TwoWayLayer
+from train.models.deployed_tinyvit import RowBlock
 from train.models.layers import LayerNorm2d
 from train.models.presets import GRID
 from train.models.repvit import reparameterise
 from train.models.segmenter import Segmenter
+from train.models.tinyvit import AttentionBlock
 
 ASKING = 2
 """Tokens of which something is drawn: that of the IoU and that of the first mask."""
@@ -61,6 +63,7 @@ class Encoder(nn.Module):
         self.model = reparameterise(model)
         del self.model.mask_decoder, self.model.prompt_encoder
         _centre(self.model)
+        _lay_rows(self.model)
 
     def forward(self, images: Tensor) -> Tensor:
         """Embed, the normalisation of the pixels included."""
@@ -295,6 +298,15 @@ def _product(conv: nn.ConvTranspose2d, centred: bool = False) -> nn.Linear:
     linear.weight = nn.Parameter(weight.flatten(0, 2).to(conv.weight.dtype))
     linear.bias = nn.Parameter(bias.flatten().to(conv.weight.dtype))
     return linear
+
+
+def _lay_rows(module: nn.Module) -> None:
+    """Let every attention block of TinyViT keep places as rows."""
+    for name, child in module.named_children():
+        if isinstance(child, AttentionBlock):
+            module.add_module(name, RowBlock(child))
+        else:
+            _lay_rows(child)
 
 
 def _centre(module: nn.Module) -> None:
