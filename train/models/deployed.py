@@ -25,7 +25,7 @@ from torch.nn.functional import conv2d, gelu
 
 from train.models.decoder import Attention, MaskDecoder, TwoWayLayer
 from train.models.deployed_tinyvit import RowBlock
-from train.models.layers import LayerNorm2d
+from train.models.layers import LayerNorm2d, to_rows
 from train.models.presets import GRID
 from train.models.repvit import reparameterise
 from train.models.segmenter import Segmenter
@@ -68,7 +68,7 @@ class Encoder(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Embed, the normalisation of the pixels included."""
         assert isinstance(self.model, Segmenter)
-        return _rows(self.model.embed(images))
+        return to_rows(self.model.embed(images))
 
 
 class Ground(nn.Module):
@@ -86,7 +86,7 @@ class Ground(nn.Module):
         ask, answer = first.cross_attn_token_to_image, first.cross_attn_image_to_token
         self.heads = ask.heads
         keys, queries, values = ask.k_proj, answer.q_proj, ask.v_proj
-        places = _rows(model.prompt_encoder.dense_positions())[0]
+        places = to_rows(model.prompt_encoder.dense_positions())[0]
         self.register_buffer("weight", torch.cat([one.weight for one in (keys, queries, values)]).detach())
         self.register_buffer("bias", torch.cat([0 * keys.bias, queries.bias, values.bias]).detach())
         self.register_buffer("placed", (torch.cat([keys.weight, queries.weight]) @ places.T).detach())
@@ -98,7 +98,7 @@ class Ground(nn.Module):
             The places (1, 4096, 256); by H heads of D channels, each (H, D, 4096), their keys and values, which the
             tokens ask, and what they ask the tokens themselves.
         """
-        image = embedding + _rows(self.prompt_encoder.dense(mask))
+        image = embedding + to_rows(self.prompt_encoder.dense(mask))
         # A convolution: as a product that gives channels first, OpenVINO would reckon it in float32 also for bfloat16.
         grid = _split(image, 1, GRID).permute(0, 3, 1, 2)
         projected = conv2d(grid, self.weight[:, :, None, None], self.bias).flatten(2)[0]
@@ -234,7 +234,7 @@ class Drawing(nn.Module):
         self.prompt_encoder = model.prompt_encoder
         self.layers = nn.ModuleList(Layer(layer) for layer in transformer.layers)
         self.last, self.norm = Ask(transformer.final_attn_token_to_image), transformer.norm_final_attn
-        self.register_buffer("positions", _rows(model.prompt_encoder.dense_positions()).contiguous())
+        self.register_buffer("positions", to_rows(model.prompt_encoder.dense_positions()).contiguous())
         self.register_buffer("output", torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight]).detach()[None])
         self.upscaling = Upscaling(decoder)
         self.head, self.iou = decoder.output_hypernetworks_mlps[0], decoder.iou_prediction_head
@@ -260,12 +260,6 @@ class Drawing(nn.Module):
 
 def _scale(attention: Attention) -> float:
     return 1 / sqrt(attention.q_proj.out_features // attention.heads)
-
-
-def _rows(x: Tensor) -> Tensor:
-    """(N, C, H, W) to (N, H W, C)."""
-    # Not flattened first: this permutation cancels that of a norm before it.
-    return x.permute(0, 2, 3, 1).flatten(1, 2)
 
 
 def _split(x: Tensor, axis: int, parts: int) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from train.models.layers import from_windows
+from train.models.layers import from_windows, to_rows
 from train.models.tinyvit import AttentionBlock
 
 
@@ -68,13 +68,9 @@ class RowBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same."""
         size = x.shape[-2:]
-        rows = _rows(x)
-        rows = _rows(self.local_conv(_grid(rows + self.attn(rows, *size), *size)))
+        rows = to_rows(x)
+        rows = to_rows(self.local_conv(_grid(rows + self.attn(rows, *size), *size)))
         return _grid(rows + self.mlp(rows), *size)
-
-
-def _rows(x: Tensor) -> Tensor:
-    return x.permute(0, 2, 3, 1).flatten(1, 2)
 
 
 def _grid(rows: Tensor, height: int, width: int) -> Tensor:

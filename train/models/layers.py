@@ -106,6 +106,12 @@ def to_windows(x: Tensor, size: int) -> Tensor:
     return x.reshape(batch, rows * columns, size * size, channels)
 
 
+def to_rows(x: Tensor) -> Tensor:
+    """(N, C, H, W) to (N, H W, C)."""
+    # Not flattened first: in a graph, this permutation cancels that of a norm before it.
+    return x.permute(0, 2, 3, 1).flatten(1, 2)
+
+
 def from_windows(windows: Tensor, size: int, height: int, width: int) -> Tensor:
     """Undo `to_windows`: (B, windows, size * size, C) to (B, height, width, C)."""
     batch, channels = windows.shape[0], windows.shape[-1]
