@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from train.commands.options import Every, Manifest, Only, Shares, SplitSeed, Without, select, split_of
+from train.options import Every, Manifest, Only, Shares, SplitSeed, Without, select, split_of
 from train.predict.options import Cache, Engine, EngineName, Precision, PrecisionName, Threads
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from catalog.errors import MedcorpusError
-from train.commands.options import Every, Only, Shares, SplitSeed, Without, select, split_of
+from train.options import Every, Only, Shares, SplitSeed, Without, select, split_of
 from train.predict import options
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from train.data.prepare import Fit
 from train.engines.engine import Labels
-from train.predict.enlarge import enlarge_part
+from train.engines.enlarge import enlarge_part
 
 WAITING = 64
 """Logits that may wait to be painted: 16 MiB."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from train.data.prepare import Fit, fit_to, prepare_boxes, prepare_pixels
 from train.engines.engine import LOGITS, Box, E, Engine, Labels, Mask, Prompts, blank_labels
-from train.predict.enlarge import enlarge
+from train.engines.enlarge import enlarge
 from train.predict.inputs import Case
 from train.predict.painter import Painter
 

@@ -13,8 +13,8 @@ from catalog.pixels import PixelReader
 from train.data.prepare import fit_to, prepare_boxes, prepare_pixels
 from train.data.samples import Samples
 from train.engines.engine import Engine, Prompts
+from train.engines.enlarge import enlarge
 from train.errors import DataError, ScoreError
-from train.predict.enlarge import enlarge
 from train.scoring.metrics import TOLERANCE, Score, cvpr24_mean, score_mask, slab_dice
 from train.scoring.references import Asking, Reference, read_reference
 

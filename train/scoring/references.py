@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from catalog.images import IMAGE_KEY
 from catalog.names import image_name, mask_name, modality_token
 from catalog.pixels import PixelReader
+from train.data.boxes import jittered
 from train.data.samples import Samples
 from train.errors import DataError
-from train.predict.inputs.truth import jittered
 
 COLUMNS = ("label_id", "instance", "spacing_row", "spacing_col")
 """What the samples must be loaded with, beyond what they always hold."""

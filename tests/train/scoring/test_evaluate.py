@@ -15,9 +15,9 @@ from catalog.errors import CatalogError
 from catalog.pixels import PixelReader
 from train.commands.evaluate import evaluate as command
 from train.commands.evaluate import name_models
-from train.commands.options import parse_shares
 from train.data.samples import load_samples
 from train.errors import DataError, ScoreError, WeightsError
+from train.options import parse_shares
 from train.predict.errors import FolderError
 from train.scoring.evaluate import evaluate, segment
 from train.scoring.metrics import cvpr24

@@ -10,11 +10,11 @@ import numpy as np
 from catalog.errors import CatalogError
 from catalog.names import image_name, mask_name, modality_token
 from catalog.pixels import PixelReader
+from train.data.boxes import jittered
 from train.data.samples import Samples
 from train.engines.engine import blank_labels
 from train.predict.errors import CaseError
 from train.predict.inputs import Case
-from train.predict.inputs.truth import jittered
 
 COLUMNS = ("label_id", "instance", "area", "spacing_row", "spacing_col")
 """Beside those that samples have, what is needed of the catalog."""

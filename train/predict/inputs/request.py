@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.window import NONE, Window
+from train.data.boxes import jittered
 from train.predict.errors import CaseError, FolderError
 from train.predict.inputs import Case
 from train.predict.inputs.label_files import find_label, read_label_picture
 from train.predict.inputs.places import check_points
 from train.predict.inputs.tables import Objects
-from train.predict.inputs.truth import boxes_of, check_truth, jittered, numbered
+from train.predict.inputs.truth import boxes_of, check_truth, numbered
 
 
 @dataclass(frozen=True)

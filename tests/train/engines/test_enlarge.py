@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch.nn.functional import interpolate
 
 from train.data.prepare import Fit, fit_to
-from train.predict.enlarge import ABOVE_HALF, enlarge, enlarge_part
+from train.engines.enlarge import ABOVE_HALF, enlarge, enlarge_part
 
 
 def plainly(logits: np.ndarray, fit: Fit) -> np.ndarray:
