@@ -60,10 +60,12 @@ def test_half_precision_is_half_the_size(student, tmp_path):
 
 @pytest.mark.parametrize("name", ["effnet-lite0", "repvit-m0.6"])
 def test_the_students_that_come_along_are_whole(name):
-    # Of one training each: the decoder is the teacher's, frozen, to float16's rounding.
+    # The prompt encoder is the teacher's, frozen, to float16's rounding; the decoder learned, but is still near.
     student, _ = load_model(name)
     teacher, _ = load_model("lite-medsam")
-    for part in ("mask_decoder", "prompt_encoder"):
-        own = student.get_submodule(part).state_dict()
-        for key, value in teacher.get_submodule(part).state_dict().items():
+    own = student.state_dict()
+    for key, value in teacher.state_dict().items():
+        if key.startswith("prompt_encoder."):
             assert torch.equal(own[key], value.half().float()), key
+        elif key.startswith("mask_decoder.") and key.endswith("weight"):
+            assert (own[key] - value).norm() < 0.3 * value.norm(), key
