@@ -81,7 +81,7 @@ class Once:
         if boxes.shape[1] == 6:
             labels = self._volume(pixels, boxes)
         else:
-            labels = np.zeros(pixels.shape[:2], np.uint16)
+            labels = np.zeros(pixels.shape[:2], _dtype(boxes))
             image, used = prepare(pixels)
             embedding = self._encode(image)
             for label, box in enumerate(boxes, 1):
@@ -90,7 +90,7 @@ class Once:
         return {"seconds": time.perf_counter() - start}
 
     def _volume(self, pixels: Array, boxes: Array) -> Array:
-        labels = np.zeros(pixels.shape[:3], np.uint16)
+        labels = np.zeros(pixels.shape[:3], _dtype(boxes))
         embeddings: dict[int, tuple[Array, tuple[int, int]]] = {}
         for label, box in enumerate(boxes, 1):
             own = np.zeros_like(labels)
@@ -109,3 +109,8 @@ class Once:
         logits = self._logits(embedding, box[None].astype(np.float32))[0, 0, : used[0], : used[1]]
         full: Array = cv2.resize(logits, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
         return full > 0
+
+
+def _dtype(boxes: Array) -> type[np.uint8] | type[np.uint16]:
+    """The script's type of labels; OpenCV's resize by area rounds one otherwise than the other."""
+    return np.uint8 if len(boxes) < 256 else np.uint16
