@@ -66,11 +66,13 @@ def matrix_product(edge: int, threads: int, precision: str) -> Callable[[], obje
     import openvino
     from openvino import opset13
 
+    from train.engines.openvino import shared_core
+
     left, right = np.random.default_rng(0).random((2, edge, edge), np.float32)
     given = opset13.parameter(left.shape, np.float32)
     model = openvino.Model([opset13.matmul(given, opset13.constant(right), False, False)], [given])
     config = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads}
-    request = openvino.Core().compile_model(model, "CPU", config).create_infer_request()
+    request = shared_core().compile_model(model, "CPU", config).create_infer_request()
     return lambda: request.infer([left], share_inputs=True, share_outputs=True)
 
 

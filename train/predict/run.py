@@ -114,7 +114,8 @@ def predict_cases(
     run = Run(failed=dict(strays))
     for name, reason in strays.items():
         progress.say(f"failed: {name}: {reason}")
-    following, name = iter(sources), ""
+    following, name = iter(sources), "the first case"
+    ahead: tuple[Source, Future[_Read]] | None = None
     unsettled: deque[tuple[str, Future[Outcome]]] = deque()
     beside: Executor = _NoThread() if wanted.score else ThreadPoolExecutor(1, "cases")
 

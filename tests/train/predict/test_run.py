@@ -231,3 +231,11 @@ def test_an_interrupt_keeps_what_is_segmented(score, tmp_path):
     assert progress.said == [f"stopped at 2DBox_US_2; what is in {tmp_path} is whole"]
     assert threading.active_count() == before
     assert not list(tmp_path.glob(".*"))
+
+
+def test_an_interrupt_while_the_first_case_is_read(tmp_path):
+    progress = Quiet(1)
+    source = Made(0, Told(), KeyboardInterrupt())
+    run = predict_cases([source], {}, Quick(), Wanted(tmp_path, score=True), progress)
+    assert run.stopped
+    assert progress.said == [f"stopped at the first case; what is in {tmp_path} is whole"]
