@@ -18,8 +18,8 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from catalog.corpus import Corpus
 from catalog.pixels import PixelReader
-from catalog.read import Corpus
 
 COLUMNS = (
     *("dataset", "case", "sequence", "slice", "label", "image", "image_index"),

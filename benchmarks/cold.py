@@ -29,7 +29,7 @@ def time_cold(models: Sequence[str], threads: int, rounds: int, folder: Path) ->
         "b": [*python, peer.format("once", "Once", f"Path({str(folder)!r}), ", threads, case, str(out))],
     }
     for model in models:
-        command = [*python, "from train.predict.cli import main; main()", str(place / "in"), "--out", str(out)]
+        command = [*python, "from predict.cli import main; main()", str(place / "in"), "--out", str(out)]
         name, precision = split_precision(model)
         commands[model] = [*command, "--model", name, "--precision", precision, "--threads", str(threads)]
     runs: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}

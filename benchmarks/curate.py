@@ -20,14 +20,14 @@ from pathlib import Path
 
 from benchmarks.phantom import LABELS, make_phantom
 from benchmarks.script import convert
-from curate.executor import ProcessExecutor, SerialExecutor
-from curate.pipeline import curate_case
-from curate.plan import Options, plan_run, task_bytes
-from curate.png import encode_bits, encode_image
+from catalog.codecs.png import encode_bits, encode_image
+from catalog.stores import STORES
+from curate.executors.processes import ProcessExecutor, SerialExecutor
+from curate.pipeline.curate_case import curate_case
+from curate.pipeline.task import Report, Task
 from curate.recipe.library import find_recipe
 from curate.recipe.load import load_recipe, parse_recipe
-from curate.store import STORES
-from curate.task import Report, Task
+from curate.run.plan import Options, plan_run, task_bytes
 
 RECIPE = """
 name: Phantom
@@ -119,7 +119,7 @@ def _time_decode_encode(image: Path, label: Path) -> tuple[float]:
 
 def _kept_pixels(image: Path, label: Path):
     """Return the slices and packed masks that a run keeps, through a store that only collects."""
-    import curate.pipeline as pipeline
+    import curate.pipeline.curate_case as pipeline
 
     pixels, bits = [], []
 
@@ -138,7 +138,7 @@ def _kept_pixels(image: Path, label: Path):
         def abort(self):
             pass
 
-    from curate.store import Place
+    from catalog.stores import Place
 
     pipeline_place = Place("", None)
     recipe = parse_recipe(RECIPE + "".join(f"  label_{n}: {n}\n" for n in range(1, LABELS + 1)), Path("phantom.yaml"))

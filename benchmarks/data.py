@@ -12,12 +12,12 @@ from pathlib import Path
 
 import torch
 
-from catalog.read import Corpus
+from catalog.corpus import Corpus
+from catalog.samples import load_samples
+from predict.presets import preset
 from train.data.augmentations import TABLES
 from train.data.dataset import MaskDataset, batches, make_loader
-from train.data.samples import load_samples
 from train.data.sampling import EpochSampler
-from train.models.presets import preset
 from train.models.segmenter import Segmenter
 
 

@@ -26,7 +26,7 @@ from benchmarks.cold import FIRST, time_cold
 from benchmarks.once import export
 from benchmarks.tables import print_report
 from benchmarks.worker import Worker, fresh, split_precision
-from catalog.read import Corpus
+from catalog.corpus import Corpus
 
 MODELS = ("lite-medsam", "lite-medsam@bf16", "repvit-m0.6@bf16", "effnet-lite0", "effnet-lite0@bf16")
 """Ours: the peers' own weights first, then the students; bf16 is what `predict` takes where the CPU has it."""

@@ -22,11 +22,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from catalog.corpus import Corpus
+from catalog.drop_reasons import Reason
 from catalog.names import modality_token
-from catalog.read import Corpus
-from catalog.reasons import Reason
+from catalog.report.statistics import Statistics, corpus_statistics
 from catalog.schema import CATALOG_SCHEMA, DROPS_SCHEMA
-from catalog.statistics import Statistics, corpus_statistics
 
 BLOCK = 500_000
 """Rows made at once; also the catalog's row group."""

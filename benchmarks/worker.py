@@ -23,7 +23,7 @@ class Ours:
     """`predict`'s own path, from the file read to the file written; `model` may end in @bf16 or @int8."""
 
     def __init__(self, model: str, threads: int) -> None:
-        from train.open_engine import open_engine
+        from predict.engines.open_engine import open_engine
 
         name, precision = split_precision(model)
         self._engine, _ = open_engine("auto", name, threads=threads, precision=precision)
@@ -31,8 +31,8 @@ class Ours:
 
     def run(self, path: Path, out: Path) -> dict[str, float]:
         """Segment a case."""
-        from train.predict.inputs.challenge import ChallengeFile
-        from train.predict.run import Wanted, predict_case
+        from predict.inputs.challenge import ChallengeFile
+        from predict.run import Wanted, predict_case
 
         start = time.perf_counter()
         predict_case(ChallengeFile(path), self._engine, Wanted(out))
@@ -43,8 +43,8 @@ class Ours:
 
         The product is OpenVINO's, in the model's own precision: NumPy's is slower than some encoders.
         """
-        from train.data.prepare import fit_to, prepare_pixels
-        from train.predict.inputs.challenge import ChallengeFile
+        from predict.inputs.challenge import ChallengeFile
+        from predict.prepare import fit_to, prepare_pixels
 
         case = ChallengeFile(path).read()
         height, width = case.shape
@@ -66,7 +66,7 @@ def matrix_product(edge: int, threads: int, precision: str) -> Callable[[], obje
     import openvino
     from openvino import opset13
 
-    from train.engines.openvino import shared_core
+    from predict.engines.openvino import shared_core
 
     left, right = np.random.default_rng(0).random((2, edge, edge), np.float32)
     given = opset13.parameter(left.shape, np.float32)

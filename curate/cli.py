@@ -17,8 +17,8 @@ import typer
 from catalog.errors import MedcorpusError
 
 if TYPE_CHECKING:
-    from curate.plan import Options
     from curate.recipe.resolved import Recipe
+    from curate.run.plan import Options
 
 app = typer.Typer(
     help="Raw scans become 8-bit slices and binary masks: one recipe a source, one corpus of all.",
@@ -76,16 +76,16 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Curate a source into a corpus; what is done already is not done again."""
+    from curate.discovery.source import source_folder
     from curate.recipe.library import find_recipe
     from curate.recipe.load import load_recipe
-    from curate.source import source_folder
 
     loaded = _each([find_recipe(name) for name in recipes], load_recipe)
     sources = [source_folder(recipe, source).absolute() for recipe in loaded]
     options = _options(store, axes, window, limit, include, exclude, workers, memory, strict, keep_empty, replace)
     if dry_run:
-        from curate.plan import plan_run
-        from curate.probe import estimate
+        from curate.run.estimate import estimate
+        from curate.run.plan import plan_run
 
         estimates = [
             estimate(plan_run(recipe, place, out, options)) for recipe, place in zip(loaded, sources, strict=True)
@@ -93,15 +93,15 @@ def run(
         if as_json:
             _print_json([dataclasses.asdict(one) for one in estimates])
         else:
-            from curate.report import print_estimate
+            from curate.run.summary import print_estimate
 
             for one in estimates:
                 print_estimate(one, options.workers)
         return
 
-    from curate.progress import Progress
-    from curate.report import print_summary
-    from curate.run import run as run_recipe
+    from curate.run.progress import Progress
+    from curate.run.run import run as run_recipe
+    from curate.run.summary import print_summary
 
     summaries = []
     for recipe, place in zip(loaded, sources, strict=True):
@@ -171,8 +171,8 @@ def stats(
     as_json: JsonOption = False,
 ) -> None:
     """Show what a corpus holds, by modality, label, data set, anatomy and axis, and what was dropped."""
-    from catalog.read import Corpus
-    from catalog.statistics import corpus_statistics
+    from catalog.corpus import Corpus
+    from catalog.report.statistics import corpus_statistics
 
     statistics = corpus_statistics(Corpus.open(corpus), by or ())
     if as_json:
@@ -180,15 +180,15 @@ def stats(
     else:
         from rich.console import Console
 
-        from catalog.render import print_statistics
+        from catalog.report.tables import print_statistics
 
         print_statistics(statistics, Console())
     if plot is not None:
-        from catalog.plots import draw_plots
+        from catalog.report.plots import draw_plots
 
         draw_plots(statistics, plot)
     if csv is not None:
-        from catalog.render import write_csv
+        from catalog.report.tables import write_csv
 
         write_csv(statistics, csv)
 
@@ -201,8 +201,8 @@ def sheet(
     seed: Annotated[int, typer.Option(help="Another seed shows other slices.")] = 0,
 ) -> None:
     """Draw a contact sheet: slices with their masks' outlines and names, evenly over sets, modalities and axes."""
-    from catalog.read import Corpus
-    from catalog.sheet import draw_sheet
+    from catalog.corpus import Corpus
+    from catalog.report.contact_sheet import draw_sheet
 
     draw_sheet(Corpus.open(corpus), out, tiles=tiles, seed=seed)
     print(out)
@@ -251,9 +251,9 @@ def _options(
     keep_empty: bool,
     replace: bool,
 ) -> "Options":
-    from curate.plan import Options
-    from curate.volume import AXES
-    from curate.window import parse_window
+    from curate.imaging.volume import AXES
+    from curate.imaging.window import parse_window
+    from curate.run.plan import Options
 
     chosen = tuple(axes.replace(",", "")) if axes else None
     if chosen and (not set(chosen) <= set(AXES) or len(set(chosen)) < len(chosen)):

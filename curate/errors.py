@@ -4,12 +4,11 @@ catalog.errors.MedcorpusError
 ├── RecipeError     a recipe is wrong: every fault of it in one message
 ├── SourceError     the source folder does not hold what the recipe looks for
 ├── RunError        the run cannot be made as asked: two sources want one name, another run is at work
-├── OutputError     the corpus cannot be written: disk full, no permission
 └── CaseError       one case cannot be used; carries the reason that drops.parquet records
 """
 
+from catalog.drop_reasons import Reason
 from catalog.errors import MedcorpusError
-from catalog.reasons import Reason
 
 
 class RecipeError(MedcorpusError):
@@ -22,12 +21,6 @@ class SourceError(MedcorpusError):
 
 class RunError(MedcorpusError):
     """A run cannot be made as it is asked for; nothing is written."""
-
-
-class OutputError(MedcorpusError):
-    """The corpus cannot be written; what is done stays done, and the same command goes on from there."""
-
-    exit_code = 1
 
 
 class CaseError(MedcorpusError):

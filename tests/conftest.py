@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+pytest_plugins = ["tests.fixtures"]
+
 settings.register_profile("patient", deadline=None)  # a crowded machine is no fault of the code
 settings.load_profile("patient")
 

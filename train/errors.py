@@ -1,33 +1,11 @@
 """The exceptions of training.
 
 catalog.errors.MedcorpusError
-├── ModelError      no such model, or a library that it needs is missing
-├── WeightsError    a weights file is missing, unsafe, damaged, or made for another model
-├── DataError       a catalog gives nothing to train on, or sampling or augmentation were asked for wrongly
-├── ScoreError      scores that cannot be computed, or compared with one another
-├── TrainingError   a run cannot go on: a loss that is no number, too little memory
-│   └── RequestError    it was asked for wrongly: protocol, teacher, device, or a folder with another run
-├── ExportError     an exported model cannot be made, or does not do what its original does
-└── OutputError     results cannot be written: disk full, no permission
+└── TrainingError       a run cannot go on: a loss that is not finite, too little memory
+    └── RequestError    the run is not possible as requested: protocol, teacher, device, or a folder with another run
 """
 
 from catalog.errors import MedcorpusError
-
-
-class ModelError(MedcorpusError):
-    """No such model, or a library that it needs is missing."""
-
-
-class WeightsError(MedcorpusError):
-    """A weights file is missing, unsafe, damaged, or made for another model; nothing of it was loaded."""
-
-
-class DataError(MedcorpusError):
-    """A catalog gives nothing to train on, or sampling or augmentation were asked for wrongly."""
-
-
-class ScoreError(MedcorpusError):
-    """Scores that cannot be computed, or compared with one another."""
 
 
 class TrainingError(MedcorpusError):
@@ -37,18 +15,6 @@ class TrainingError(MedcorpusError):
 
 
 class RequestError(TrainingError):
-    """A run was asked for wrongly; nothing was done."""
+    """The run is not possible as requested; nothing was done."""
 
     exit_code = 2
-
-
-class ExportError(MedcorpusError):
-    """An exported model cannot be made, or does not do what its original does; nothing is written."""
-
-    exit_code = 1
-
-
-class OutputError(MedcorpusError):
-    """Results cannot be written: disk full, no permission; those that are there are whole."""
-
-    exit_code = 1

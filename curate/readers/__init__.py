@@ -9,9 +9,9 @@ from math import prod
 from pathlib import Path
 from types import ModuleType
 
-from catalog.reasons import Reason
+from catalog.drop_reasons import Reason
 from curate.errors import CaseError
-from curate.volume import Volume
+from curate.imaging.volume import Volume
 
 READERS: dict[str, str] = {
     ".nii": "nifti",

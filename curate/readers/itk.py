@@ -9,10 +9,10 @@ import SimpleITK as sitk  # noqa: N813 - the name its own documentation uses
 from isal import isal_zlib
 from numpy.typing import NDArray
 
-from catalog.reasons import Reason
+from catalog.drop_reasons import Reason
 from curate.errors import CaseError
+from curate.imaging.volume import Affine, Volume, checked_affine
 from curate.readers import Header, unreadable
-from curate.volume import Affine, Volume, checked_affine
 
 _DTYPES = {
     sitk.sitkUInt8: "u1", sitk.sitkInt8: "i1", sitk.sitkUInt16: "u2", sitk.sitkInt16: "i2",

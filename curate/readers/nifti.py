@@ -10,10 +10,10 @@ from nibabel.nifti1 import Nifti1Header
 from nibabel.nifti2 import Nifti2Header
 from nibabel.spatialimages import HeaderDataError
 
-from catalog.reasons import Reason
+from catalog.drop_reasons import Reason
 from curate.errors import CaseError
+from curate.imaging.volume import Volume, checked_affine
 from curate.readers import Header, unreadable
-from curate.volume import Volume, checked_affine
 
 MAX_DEFLATE_RATIO = 1032
 """The most bytes a byte of deflate can become (zlib's technical notes, zlib.net/zlib_tech.html)."""

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from catalog.reasons import Reason
+from catalog.drop_reasons import Reason
 from curate.errors import CaseError
+from curate.imaging.volume import Volume
 from curate.readers import Header, unreadable
-from curate.volume import Volume
 
 Image.MAX_IMAGE_PIXELS = None  # the reader's own limit is asked before anything is decoded
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 from catalog.names import modality_token
+from curate.imaging.window import DEFAULTS, NAMED, PRESETS, Window, level_window
 from curate.recipe import model
 from curate.recipe.faults import not_allowed, shown
 from curate.recipe.resolved import Channel
-from curate.window import DEFAULTS, NAMED, PRESETS, Window, level_window
 
 Report = Callable[..., None]
 """Takes a key of the group, the message of a fault, and the path below the key."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
 from catalog.names import ANATOMIES, DATASET_PATTERN, MODALITY_TOKENS
-from curate.window import PRESETS
+from curate.imaging.window import PRESETS
 
 NAME_PATTERN = rf"^(?:{DATASET_PATTERN})$"
 SEQUENCE_PATTERN = r"^[a-z0-9]+$"

@@ -6,7 +6,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from curate.pattern import Pattern, PatternError, parse_pattern, template_fields
+from curate.paths.pattern import Pattern, PatternError, parse_pattern, template_fields
 from curate.recipe import model, resolved
 from curate.recipe.channels import read_channels
 from curate.recipe.document import Fault

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from curate.window import Window
+from curate.imaging.window import Window
 
 Color = tuple[int, int, int]
 

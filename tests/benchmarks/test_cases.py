@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.cases import CASES, Timed, make_case, quick
-from catalog.read import Corpus
+from catalog.corpus import Corpus
 from catalog.schema import CATALOG_SCHEMA
-from train.predict.inputs.challenge import ChallengeFile
+from predict.inputs.challenge import ChallengeFile
 
 SLICES, HEIGHT, WIDTH, LABELS = 5, 30, 40, 3
 

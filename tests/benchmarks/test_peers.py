@@ -12,9 +12,9 @@ from torch.nn.functional import interpolate
 from benchmarks.official import Official
 from benchmarks.once import Once
 from benchmarks.predict import agree
-from train.engines.engine import Decoded
-from train.predict.inputs import Case
-from train.predict.segment import segment_case
+from predict.engines.engine import Decoded
+from predict.inputs import Case
+from predict.segment import segment_case
 
 
 def draw(image: np.ndarray, box: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from catalog.reasons import Reason
+from catalog.drop_reasons import Reason
 from catalog.schema import CATALOG_SCHEMA, DROPS_SCHEMA, SCHEMA_VERSION, SORT_COLUMNS, VERSION_KEY
 
 PROMISED = {

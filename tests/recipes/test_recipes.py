@@ -14,10 +14,10 @@ import pytest
 import SimpleITK
 from PIL import Image
 
-from curate.cases import find_cases
+from curate.discovery.cases import find_cases
+from curate.discovery.source import source_folder
 from curate.recipe.load import load_recipe
 from curate.recipe.resolved import Recipe
-from curate.source import source_folder
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 FILES = sorted(RECIPES.rglob("*.yaml"))

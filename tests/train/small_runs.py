@@ -19,18 +19,18 @@ import pyarrow.parquet as pq
 import torch
 from torch import nn
 
+from catalog.corpus import Corpus
 from catalog.hashes import image_hash, mask_hash
-from catalog.read import Corpus
+from catalog.samples import Samples
 from catalog.schema import CATALOG_SCHEMA
-from train.data.samples import Samples
-from train.data.selection import Selection
+from catalog.selection import Selection
+from predict.presets import PRESETS, DecoderSpec
 from train.learning.distributed import Process
 from train.learning.loop import Plan
 from train.learning.protocol import Protocol, make_protocol
 from train.learning.request import COLUMNS
 from train.models import segmenter
 from train.models.layers import DropPath
-from train.models.presets import PRESETS, DecoderSpec
 from train.models.segmenter import Segmenter
 
 NAME = "stand-in"

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
+from predict.presets import PRESETS
 from train.cli import main
-from train.models.presets import PRESETS
 
 HEAVY = ("torch", "timm", "torchvision", "numpy", "matplotlib", "cv2", "pandas")
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from train.options import Every, Manifest, Only, Shares, SplitSeed, Without, select, split_of
-from train.predict.options import Cache, Engine, EngineName, Precision, PrecisionName, Threads
+from predict.options import Cache, Engine, EngineName, Precision, PrecisionName, Threads
+from predict.selection_options import Every, Manifest, Only, Shares, SplitSeed, Without, select, split_of
 
 
 def evaluate(
@@ -51,7 +51,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON in place of the tables.")] = False,
 ) -> None:
     """Score models with a box around each mask: DSC and NSD by two scorers, with intervals, ratios and ranks."""
-    from train.errors import ScoreError, WeightsError
+    from predict.errors import ScoreError, WeightsError
 
     if missing := [path for path in weights or () if not path.exists()]:
         raise WeightsError(f"--weights {missing[0]}: there is no such file")
@@ -66,14 +66,14 @@ def evaluate(
 
     samples = select(manifest, only, without, every, shares, split_seed).load(split_of(split), COLUMNS)
 
-    from train.open_engine import open_engine
+    from predict.engines.open_engine import open_engine
 
     engines, remarks = {}, []
     for name, text in named.items():
         engines[name], told = open_engine(engine.value, text, threads=threads, precision=precision.value, cache=cache)
         remarks += [f"{name}: {remark}" for remark in told]
 
-    from train.predict.progress import Progress
+    from predict.progress import Progress
     from train.scoring.evaluate import evaluate as score
     from train.scoring.pictures import write_worst
     from train.scoring.report import report
@@ -128,7 +128,7 @@ def name_models(texts: list[str]) -> dict[str, str]:
     Raises:
         ScoreError: one is given twice.
     """
-    from train.errors import ScoreError
+    from predict.errors import ScoreError
 
     if len(set(texts)) < len(texts):
         twice = next(text for text in texts if texts.count(text) > 1)
@@ -146,7 +146,7 @@ def _short(text: str) -> str:
 
 
 def _make(folder: Path) -> None:
-    from train.predict.errors import FolderError
+    from predict.errors import FolderError
 
     try:
         folder.mkdir(parents=True, exist_ok=True)

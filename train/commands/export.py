@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from train.options import Every, Only, Shares, SplitSeed, Without, select, split_of
+from predict.selection_options import Every, Only, Shares, SplitSeed, Without, select, split_of
 
 CALIBRATED = 64
 CHECKED = 8
@@ -51,12 +51,12 @@ def export(
     ] = None,
 ) -> None:
     """Write a model as ONNX, OpenVINO or TorchScript; each graph is checked against torch on real images first."""
-    from train.errors import ExportError
+    from predict.errors import ExportError
 
     if int8 and manifest is None:
         raise ExportError("--int8 is calibrated on a corpus: give it with --manifest")
 
-    from train.export.find import identify
+    from predict.engines.find import identify
     from train.export.graphs import export_model, read_picture
     from train.models.load import load_model
 

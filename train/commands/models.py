@@ -13,8 +13,8 @@ def models(
     as_json: Annotated[bool, typer.Option("--json", help="A list of objects in place of the table.")] = False,
 ) -> None:
     """List the models with their parameters, work and the figure of their paper."""
-    from train.errors import ModelError
-    from train.models.presets import PRESETS, preset
+    from predict.errors import ModelError
+    from predict.presets import PRESETS, preset
 
     presets = [preset(name) for name in names or PRESETS]
     from train.models.cost import cost

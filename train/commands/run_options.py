@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
+from predict.selection_options import ALL, Every, Manifest, Only, Shares, SplitSeed, Without, select, split_of
 from train.learning.protocol import load_protocol, parse_value, protocol_fields
-from train.options import ALL, Every, Manifest, Only, Shares, SplitSeed, Without, select, split_of
 
 if TYPE_CHECKING:  # torch stands behind it, which a help page does not need
     from train.learning.request import Request

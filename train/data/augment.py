@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from catalog.errors import DataError
 from train.data.augmentations import Augmentation
-from train.errors import DataError
 
 Image = NDArray[np.float32]
 Amounts = NDArray[np.float32]

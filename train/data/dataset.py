@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
-from catalog.errors import MedcorpusError
+from catalog.errors import DataError, MedcorpusError
 from catalog.pixels import PixelReader
+from catalog.samples import Samples
+from predict.prepare import Fit, fit_to, prepare_boxes, prepare_pixels
 from train.data.augment import (
     Symmetry,
     apply_symmetry,
@@ -22,10 +24,7 @@ from train.data.augment import (
     move_box,
 )
 from train.data.augmentations import Augmentation
-from train.data.prepare import Fit, fit_to, prepare_boxes, prepare_pixels
-from train.data.samples import Samples
 from train.data.sampling import Draw
-from train.errors import DataError
 
 MASK_SIZE = 256
 """Of the masks, as of the decoder's logits, whatever the size of the image."""

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
-from train.data.samples import Samples
-from train.errors import DataError
+from catalog.errors import DataError
+from catalog.samples import Samples
 
 
 class Draw(NamedTuple):

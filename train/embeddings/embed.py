@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog.pixels import PixelReader
-from train.data.prepare import fit_to, prepare_pixels
-from train.data.samples import Samples
+from catalog.samples import Samples
+from predict.prepare import fit_to, prepare_pixels
 from train.embeddings.store import EmbeddingWriter
 
 HASH = "image_hash"

@@ -5,8 +5,8 @@ import importlib.util
 import numpy as np
 from numpy.typing import NDArray
 
+from predict.errors import ModelError
 from train.embeddings.embed import Encode
-from train.errors import ModelError
 
 PRECISIONS = ("f32", "bf16")
 
@@ -23,7 +23,7 @@ def cpu_encoder(teacher: str, engine: str, precision: str, threads: int | None) 
     Raises:
         ModelError, WeightsError: the teacher, its weights or the engine cannot be had.
     """
-    from train.open_engine import open_engine
+    from predict.engines.open_engine import open_engine
 
     _check(precision)
     opened, remarks = open_engine(engine, teacher, threads=threads, precision=precision)  # type: ignore[arg-type]

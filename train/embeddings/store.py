@@ -22,9 +22,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from train.errors import DataError, OutputError
-from train.files import write_whole
-from train.models.presets import EMBEDDING, GRID
+from catalog.atomic import write_whole
+from catalog.errors import DataError, OutputError
+from predict.presets import EMBEDDING, GRID
 
 SHAPE = (EMBEDDING, GRID, GRID)
 BYTES = 2 * EMBEDDING * GRID * GRID

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from train.data.prepare import fit_to, prepare_pixels
-from train.engines.engine import Prompts
-from train.engines.exported import INT8_ENCODER, read_exported
-from train.engines.graphs import Array, Graph, GraphEngine
-from train.errors import ExportError
+from predict.engines.engine import Prompts
+from predict.engines.exported import INT8_ENCODER, read_exported
+from predict.engines.graphs import Array, Graph, GraphEngine
+from predict.errors import ExportError
+from predict.prepare import fit_to, prepare_pixels
 from train.models.segmenter import Segmenter
 
 LIMIT = 1e-3
@@ -68,14 +68,14 @@ def check_exported(
 
 def _open_onnx(folder: Path, precision: str) -> GraphEngine:
     try:
-        from train.engines.onnxruntime import OnnxRuntimeEngine
+        from predict.engines.onnxruntime import OnnxRuntimeEngine
     except ModuleNotFoundError as error:
         raise ExportError("the graphs are checked by ONNX Runtime: pip install onnxruntime") from error
     return OnnxRuntimeEngine(read_exported(folder), None, precision)
 
 
 def _open_openvino(path: Path) -> Graph:
-    from train.engines.openvino import shared_core
+    from predict.engines.openvino import shared_core
 
     compiled = shared_core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return lambda inputs: list(compiled(list(inputs)).values())

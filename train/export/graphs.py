@@ -22,10 +22,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from train.engines.exported import ABOUT, describe
-from train.errors import ExportError, OutputError
+from catalog.errors import OutputError
+from predict.engines.exported import ABOUT, describe
+from predict.errors import ExportError
+from predict.presets import EMBEDDING, GRID
 from train.models.deployed import Drawing, Encoder, Ground
-from train.models.presets import EMBEDDING, GRID
 from train.models.segmenter import Segmenter
 
 Format = Literal["onnx", "openvino", "torchscript"]

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog.pixels import PixelReader
-from train.data.samples import Samples
-from train.engines.exported import INT8_ENCODER
-from train.errors import ExportError
+from catalog.samples import Samples
+from predict.engines.exported import INT8_ENCODER
+from predict.errors import ExportError
 
 LINEAR = ["MatMul", "Gemm"]
 """What is reckoned in integers where there is any: layers that read what a norm has evened out. LiteMedSAM's

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
+from catalog.atomic import write_whole
 from train.errors import RequestError, TrainingError
-from train.files import write_whole
 
 CHECKPOINT = "checkpoint.pt"
 

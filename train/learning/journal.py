@@ -9,8 +9,8 @@ from time import monotonic
 from types import TracebackType
 from typing import Any
 
-from train.errors import OutputError
-from train.files import write_whole
+from catalog.atomic import write_whole
+from catalog.errors import OutputError
 
 COLUMNS = ("step", "epoch", "split", "loss", "embedding", "dice", "bce", "iou", "dsc", "lr", "images_per_second")
 LOG_SECONDS = 10.0

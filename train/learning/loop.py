@@ -22,9 +22,9 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from catalog.samples import Samples
 from train.data.augmentations import TABLES
 from train.data.dataset import Item, MaskDataset, batches, make_loader
-from train.data.samples import Samples
 from train.data.sampling import EpochSampler
 from train.errors import RequestError, TrainingError
 from train.learning.checkpoint import CHECKPOINT, load_checkpoint, save_checkpoint

@@ -8,9 +8,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from train.data.samples import Samples
-from train.errors import OutputError, RequestError
-from train.files import write_whole
+from catalog.atomic import write_whole
+from catalog.errors import OutputError
+from catalog.samples import Samples
+from train.errors import RequestError
 from train.learning.checkpoint import CHECKPOINT
 
 RUN = "run.json"

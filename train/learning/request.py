@@ -8,11 +8,14 @@ from typing import Any
 
 import torch
 
-from train.data.samples import Samples
-from train.data.selection import Selection
+from catalog.errors import DataError
+from catalog.samples import Samples
+from catalog.selection import Selection
+from predict.errors import ModelError
+from predict.presets import preset
 from train.embeddings.embed import HASH, distinct_images
 from train.embeddings.store import EmbeddingCache
-from train.errors import DataError, ModelError, RequestError
+from train.errors import RequestError
 from train.learning.distributed import Process
 from train.learning.loop import Plan
 from train.learning.protocol import Protocol, plain
@@ -20,7 +23,6 @@ from train.learning.provenance import begin_run, describe_code, describe_samples
 from train.learning.targets import LiveTarget, StoredTarget, Target
 from train.models.imagenet import load_imagenet
 from train.models.load import load_model, parse_model
-from train.models.presets import preset
 from train.models.segmenter import Segmenter
 from train.models.weights import find_weights, load_weights
 

@@ -5,13 +5,13 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from catalog.samples import Samples
+from predict.presets import EMBEDDING, GRID
 from train.data.augment import apply_symmetry
 from train.data.dataset import Item, as_symmetry
-from train.data.samples import Samples
 from train.embeddings.embed import HASH
 from train.embeddings.store import EmbeddingCache
 from train.errors import RequestError
-from train.models.presets import EMBEDDING, GRID
 from train.models.segmenter import Segmenter
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from catalog.samples import Samples
 from train.data.dataset import Item
-from train.data.samples import Samples
 from train.learning.distributed import Process
 from train.learning.learner import Learner
 from train.learning.targets import Target

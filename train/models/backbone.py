@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from train.errors import ModelError
+from predict.errors import ModelError
+from predict.presets import EMBEDDING, GRID, TimmSpec
 from train.models.layers import ConvBN, LayerNorm2d
-from train.models.presets import EMBEDDING, GRID, TimmSpec
 from train.models.repvit import RepViTBlock
 from train.models.timm_library import load_timm
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from train.models.presets import Preset
+from predict.presets import Preset
 from train.models.segmenter import Segmenter
 
 

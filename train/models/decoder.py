@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
+from predict.presets import EMBEDDING, DecoderSpec
 from train.models.layers import LayerNorm2d
-from train.models.presets import EMBEDDING, DecoderSpec
 
 MASK_TOKENS = 4
 """The first draws the one mask of an unambiguous prompt, the others the three of an ambiguous one."""

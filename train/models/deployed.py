@@ -23,10 +23,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, gelu
 
+from predict.presets import GRID
 from train.models.decoder import Attention, MaskDecoder, TwoWayLayer
 from train.models.deployed_tinyvit import RowBlock
 from train.models.layers import LayerNorm2d, to_rows
-from train.models.presets import GRID
 from train.models.repvit import reparameterise
 from train.models.segmenter import Segmenter
 from train.models.tinyvit import AttentionBlock

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, gelu
 
+from predict.presets import DualBranchSpec
 from train.models.deformable import DeformableAttention
 from train.models.layers import DropPath, LayerNorm2d, SqueezeExcite, init_linear
-from train.models.presets import DualBranchSpec
 from train.models.vit import ImageEncoderViT, Mlp
 
 

@@ -4,9 +4,9 @@ import re
 
 import torch
 
-from train.errors import ModelError
+from predict.errors import ModelError
+from predict.presets import TimmSpec
 from train.models.backbone import TimmEncoder
-from train.models.presets import TimmSpec
 from train.models.segmenter import Segmenter
 from train.models.weights import bundled_file, read_checkpoint
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from train.models.presets import EMBEDDING
+from predict.presets import EMBEDDING
 
 
 class ConvBN(nn.Sequential):

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from train.errors import WeightsError
-from train.models.presets import Preset, preset
+from predict.errors import WeightsError
+from predict.presets import Preset, preset
 from train.models.segmenter import Segmenter
 from train.models.weights import find_weights, load_weights, read_about
 

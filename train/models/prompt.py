@@ -5,8 +5,8 @@ from math import pi
 import torch
 from torch import Tensor, nn
 
+from predict.presets import EMBEDDING, GRID
 from train.models.layers import LayerNorm2d
-from train.models.presets import EMBEDDING, GRID
 
 MASK_CHANNELS = 16
 BOX_CORNERS = (2, 3)

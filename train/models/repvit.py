@@ -9,8 +9,8 @@ from typing import cast
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from predict.presets import RepViTSpec
 from train.models.layers import ConvBN, SqueezeExcite, affine, like, sam_neck
-from train.models.presets import RepViTSpec
 
 
 class RepVGGDW(nn.Module):

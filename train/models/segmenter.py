@@ -5,9 +5,8 @@ from difflib import get_close_matches
 import torch
 from torch import Tensor, nn
 
-from train.errors import ModelError
-from train.models.decoder import MaskDecoder
-from train.models.presets import (
+from predict.errors import ModelError
+from predict.presets import (
     DualBranchSpec,
     EncoderSpec,
     Preset,
@@ -16,6 +15,7 @@ from train.models.presets import (
     TimmSpec,
     TinyViTSpec,
 )
+from train.models.decoder import MaskDecoder
 from train.models.prompt import PromptEncoder
 
 SAM_MEAN = (123.675, 116.28, 103.53)

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, pad, scaled_dot_product_attention
 
+from predict.presets import GRID, SwinSpec
 from train.models.layers import DropPath, from_windows, init_linear, to_windows
-from train.models.presets import GRID, SwinSpec
 
 BLOCKED = -100.0
 """Added to the attention between tokens that the cyclic shift brought together: nothing after the softmax."""

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import torch
 
-from train.errors import ModelError
+from predict.errors import ModelError
 
 _schemas: list[torch.library.Library] = []
 

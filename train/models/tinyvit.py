@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
 
+from predict.presets import TinyViTSpec
 from train.models.layers import ConvBN, from_windows, init_linear, sam_neck, to_windows
-from train.models.presets import TinyViTSpec
 
 
 class PatchEmbed(nn.Module):

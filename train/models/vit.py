@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
 
+from predict.presets import GRID, DualBranchSpec
 from train.models.layers import from_windows, init_linear, sam_neck, to_windows
-from train.models.presets import GRID, DualBranchSpec
 
 
 class PatchEmbed(nn.Module):

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from train.errors import WeightsError
-from train.files import write_whole
-from train.models.presets import PRESETS, BundledWeights
+from catalog.atomic import write_whole
+from predict.errors import WeightsError
+from predict.presets import PRESETS, BundledWeights
 
 WRAPPERS = ("model", "state_dict", "net")
 """Under one of these a training checkpoint keeps its weights, beside its epoch and its optimiser."""

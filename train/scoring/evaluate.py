@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.errors import CatalogError
+from catalog.errors import CatalogError, DataError
 from catalog.pixels import PixelReader
-from train.data.prepare import fit_to, prepare_boxes, prepare_pixels
-from train.data.samples import Samples
-from train.engines.engine import Engine, Prompts
-from train.engines.enlarge import enlarge
-from train.errors import DataError, ScoreError
-from train.scoring.metrics import TOLERANCE, Score, cvpr24_mean, score_mask, slab_dice
+from catalog.samples import Samples
+from predict.engines.engine import Engine, Prompts
+from predict.engines.enlarge import enlarge
+from predict.errors import ScoreError
+from predict.metrics import TOLERANCE, Score, cvpr24_mean, score_mask, slab_dice
+from predict.prepare import fit_to, prepare_boxes, prepare_pixels
 from train.scoring.references import Asking, Reference, read_reference
 
 Engines = Mapping[str, Engine[Any]]

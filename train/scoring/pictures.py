@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from catalog.atomic import write_whole
 from catalog.pixels import PixelReader
-from train.data.samples import Samples
-from train.engines.engine import Engine
-from train.files import write_whole
+from catalog.samples import Samples
+from predict.engines.engine import Engine
 from train.scoring.evaluate import CaseScore, Engines, Evaluation, segment
 from train.scoring.references import Asking, Reference, read_reference
 

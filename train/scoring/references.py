@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from catalog.errors import DataError
 from catalog.images import IMAGE_KEY
 from catalog.names import image_name, mask_name, modality_token
 from catalog.pixels import PixelReader
-from train.data.boxes import jittered
-from train.data.samples import Samples
-from train.errors import DataError
+from catalog.samples import Samples
+from predict.boxes import jittered
 
 COLUMNS = ("label_id", "instance", "spacing_row", "spacing_col")
 """What the samples must be loaded with, beyond what they always hold."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from train.errors import ScoreError
+from predict.errors import ScoreError
 
 METRICS = ("dsc", "nsd", "dsc_cvpr24", "nsd_cvpr24")
 """`dsc` and `nsd` are by the scorer `correct`, the others by `cvpr24`."""

@@ -8,7 +8,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from train.files import write_whole
+from catalog.atomic import write_whole
 from train.scoring.evaluate import CaseScore, Evaluation, MaskScore
 from train.scoring.report import by_model
 

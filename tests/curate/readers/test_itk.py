@@ -9,10 +9,10 @@ import pytest
 import SimpleITK as sitk  # noqa: N813
 from numpy.typing import NDArray
 
-from catalog.reasons import Reason
+from catalog.drop_reasons import Reason
 from curate.errors import CaseError
+from curate.imaging.volume import Volume
 from curate.readers import Header, read, read_header
-from curate.volume import Volume
 
 SUFFIXES = [".nrrd", ".nhdr", ".mha", ".mhd"]
 DTYPES = ["uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64"]

@@ -13,10 +13,10 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from catalog.reasons import Reason
+from catalog.drop_reasons import Reason
 from curate.errors import CaseError
+from curate.imaging.volume import Volume
 from curate.readers import Header, read, read_header
-from curate.volume import Volume
 
 RNG = np.random.default_rng(0)
 Y, X = np.mgrid[:40, :51]

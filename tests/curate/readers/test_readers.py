@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from catalog.reasons import Reason
+from catalog.drop_reasons import Reason
 from curate.errors import CaseError
 from curate.readers import READERS, Header, read, read_header, reader_of
 

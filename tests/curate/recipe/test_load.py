@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curate.errors import RecipeError
+from curate.imaging.window import DEFAULTS, MINMAX, MINMAX_SLICE, NONE, PERCENTILE, Window
 from curate.recipe.load import load_recipe, parse_recipe
 from curate.recipe.resolved import Channel, Label, License, PatientTable, Recipe
-from curate.window import DEFAULTS, MINMAX, MINMAX_SLICE, NONE, PERCENTILE, Window
 
 FILE = Path("r.yaml")
 HEAD = """\

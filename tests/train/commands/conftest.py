@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
-from small_runs import stand_in
 
+from tests.train.small_runs import stand_in
 from train.cli import main
 
 

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from small_runs import NAME, small_model, write_small_corpus
 
+from tests.train.small_runs import NAME, small_model, write_small_corpus
 from train.embeddings.store import EmbeddingCache
 from train.models.weights import save_weights
 

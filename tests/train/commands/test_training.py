@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-import small_runs
 import torch
 from safetensors.torch import load_file
-from small_runs import NAME, WORDS, small_model, write_small_corpus
 
+from tests.train import small_runs
+from tests.train.small_runs import NAME, WORDS, small_model, write_small_corpus
 from train.commands import training
 from train.learning.checkpoint import CHECKPOINT
 from train.learning.journal import Journal, read_log

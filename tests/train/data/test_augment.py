@@ -4,6 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from catalog.errors import DataError
 from train.data.augment import (
     PIXELS,
     Symmetry,
@@ -15,7 +16,6 @@ from train.data.augment import (
     move_box,
 )
 from train.data.augmentations import TABLES, Augmentation
-from train.errors import DataError
 
 symmetries = st.builds(Symmetry, st.integers(0, 1), st.integers(0, 1), st.integers(0, 3))
 

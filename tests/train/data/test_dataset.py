@@ -6,15 +6,14 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from catalog.errors import CatalogError
+from catalog.errors import CatalogError, DataError
 from catalog.pixels import PixelReader
+from catalog.samples import load_samples
+from predict.prepare import fit_to
 from train.data.augment import apply_symmetry
 from train.data.augmentations import TABLES
 from train.data.dataset import MaskDataset, as_symmetry, batches, make_loader, prepare_mask
-from train.data.prepare import fit_to
-from train.data.samples import load_samples
 from train.data.sampling import Draw, EpochSampler
-from train.errors import DataError
 
 
 def expected(pixels, mask, row, size=256):

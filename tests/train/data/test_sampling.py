@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from train.data.samples import Samples, load_samples
+from catalog.errors import DataError
+from catalog.samples import Samples, load_samples
 from train.data.sampling import EpochSampler, weights
-from train.errors import DataError
 
 
 @pytest.fixture(scope="module")

@@ -5,13 +5,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from small_runs import small_samples, write_small_corpus
 
-from catalog.errors import CatalogError
-from train.data.prepare import fit_to, prepare_pixels
+from catalog.errors import CatalogError, DataError
+from predict.prepare import fit_to, prepare_pixels
+from tests.train.small_runs import small_samples, write_small_corpus
 from train.embeddings.embed import HASH, distinct_images, embed_samples
 from train.embeddings.store import EmbeddingCache, EmbeddingWriter
-from train.errors import DataError
 
 ABOUT = {"teacher": "x"}
 

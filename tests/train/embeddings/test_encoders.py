@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from small_runs import NAME, small_model, stand_in
 
+from predict.errors import ModelError
+from tests.train.small_runs import NAME, small_model, stand_in
 from train.embeddings.encoders import cpu_encoder, gpu_encoder
-from train.errors import ModelError
 from train.models.weights import save_weights
 
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from catalog.errors import DataError, OutputError
 from train.embeddings.store import BYTES, PER_FILE, SHAPE, EmbeddingCache, EmbeddingWriter
-from train.errors import DataError, OutputError
 
 ABOUT = {"teacher": "lite-medsam", "sha256": "ab", "image_size": 256, "precision": "f32"}
 

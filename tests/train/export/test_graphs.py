@@ -11,11 +11,12 @@ import typer
 from typer.testing import CliRunner
 
 import train.export.graphs
+from catalog.errors import OutputError
+from predict.errors import ExportError
 from train.commands.export import export
-from train.engines.torch import TorchEngine
-from train.errors import ExportError, OutputError
 from train.export.agreement import check_engine, check_int8, default_images, prepare_images
 from train.export.graphs import Graph, export_model, read_picture, write_onnx, write_openvino, write_torchscript
+from train.torch_engine import TorchEngine
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,9 @@ import shutil
 import numpy as np
 import pytest
 
-from train.data.samples import load_samples
-from train.engines.exported import Exported, digest
-from train.engines.onnxruntime import OnnxRuntimeEngine
+from catalog.samples import load_samples
+from predict.engines.exported import Exported, digest
+from predict.engines.onnxruntime import OnnxRuntimeEngine
 from train.export.agreement import check_int8, default_images, prepare_images
 from train.export.quantise import calibration_images, quantise
 

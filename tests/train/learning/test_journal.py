@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from train.errors import OutputError
+from catalog.errors import OutputError
 from train.learning.journal import Journal, draw_curve, read_log
 
 

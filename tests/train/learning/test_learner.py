@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from small_runs import small_model, small_protocol
 
+from tests.train.small_runs import small_model, small_protocol
 from train.data.dataset import Item
 from train.learning.learner import Learner
 from train.learning.losses import embedding_loss, mask_losses

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from small_runs import HERE, Tone, small_model, small_plan, write_small_corpus
 
-from catalog.errors import CatalogError
-from train.errors import OutputError, TrainingError
+from catalog.errors import CatalogError, OutputError
+from tests.train.small_runs import HERE, Tone, small_model, small_plan, write_small_corpus
+from train.errors import TrainingError
 from train.learning.checkpoint import CHECKPOINT, load_checkpoint
 from train.learning.distributed import Process
 from train.learning.journal import Journal, read_log

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_runs import WORDS
 
+from tests.train.small_runs import WORDS
 from train.data.augmentations import TABLES
 from train.learning.protocol import (
     Protocol,

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_runs import small_samples, write_small_corpus
 
-from train.errors import OutputError
+from catalog.errors import OutputError
+from tests.train.small_runs import small_samples, write_small_corpus
 from train.learning import provenance
 from train.learning.checkpoint import CHECKPOINT
 from train.learning.protocol import RequestError

@@ -7,20 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_runs import HERE, NAME, small_model, small_protocol, small_samples, stand_in, write_small_corpus
 
+from catalog.errors import DataError
+from catalog.selection import Selection
+from predict.errors import ModelError, WeightsError
+from predict.presets import PRESETS
+from tests.train.small_runs import HERE, NAME, small_model, small_protocol, small_samples, stand_in, write_small_corpus
 from train.data.dataset import MaskDataset, batches, make_loader
 from train.data.sampling import EpochSampler
-from train.data.selection import Selection
 from train.embeddings.embed import distinct_images, embed_samples
 from train.embeddings.store import EmbeddingCache, EmbeddingWriter
-from train.errors import DataError, ModelError, WeightsError
 from train.learning.learner import Learner
 from train.learning.protocol import RequestError
 from train.learning.request import Request, make_plan
 from train.learning.targets import LiveTarget, StoredTarget
 from train.models.load import load_model
-from train.models.presets import PRESETS
 from train.models.weights import save_weights
 
 DECODER = {"losses": {"dice": 1}, "trained": ["mask_decoder"]}

@@ -4,8 +4,8 @@ import math
 
 import pytest
 import torch
-from small_runs import small_protocol
 
+from tests.train.small_runs import small_protocol
 from train.learning.schedule import FALLS, Schedule, rise_and_fall
 
 

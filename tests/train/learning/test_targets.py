@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from small_runs import PRESET, small_model, small_samples, write_small_corpus
 
+from tests.train.small_runs import PRESET, small_model, small_samples, write_small_corpus
 from train.data.augmentations import TABLES
 from train.data.dataset import MaskDataset, batches, make_loader
 from train.data.sampling import EpochSampler

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from small_runs import HERE, Tone, small_model, small_protocol, small_samples, write_small_corpus
 
+from tests.train.small_runs import HERE, Tone, small_model, small_protocol, small_samples, write_small_corpus
 from train.data.dataset import MaskDataset, batches, make_loader
 from train.data.sampling import EpochSampler
 from train.learning.learner import Learner

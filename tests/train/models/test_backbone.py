@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from train.errors import ModelError
+from predict.errors import ModelError
+from predict.presets import preset
 from train.models.cost import cost
-from train.models.presets import preset
 from train.models.segmenter import build_encoder
 
 pytestmark = pytest.mark.usefixtures("timm")

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from predict.presets import PRESETS, preset
 from train.models.cost import cost, parameters
-from train.models.presets import PRESETS, preset
 from train.models.segmenter import Segmenter
 
 

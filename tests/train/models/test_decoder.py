@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from predict.presets import DecoderSpec
 from train.models.decoder import MaskDecoder
-from train.models.presets import DecoderSpec
 
 SPECS = [
     DecoderSpec(),

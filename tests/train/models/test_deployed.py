@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from predict.presets import PRESETS, DecoderSpec
 from train.models.deployed import CentredNorm2d, Drawing, Encoder, Ground
 from train.models.load import load_model
-from train.models.presets import PRESETS, DecoderSpec
 from train.models.segmenter import Segmenter
 
 KINDS = torch.tensor([[2, 3]])

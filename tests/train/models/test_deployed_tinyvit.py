@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from predict.presets import PRESETS, TinyViTSpec
 from train.models.deployed import Encoder
 from train.models.deployed_tinyvit import RowBlock
-from train.models.presets import PRESETS, TinyViTSpec
 from train.models.segmenter import Segmenter
 from train.models.tinyvit import AttentionBlock
 

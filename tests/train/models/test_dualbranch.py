@@ -3,9 +3,9 @@ from itertools import product
 import pytest
 import torch
 
+from predict.presets import DualBranchSpec
 from train.models.cost import parameters
 from train.models.dualbranch import Adapter, DualBranch, Fusion
-from train.models.presets import DualBranchSpec
 from train.models.vit import ImageEncoderViT
 
 SWITCHES = [dict(zip(("channel", "cross", "fusion"), on, strict=True)) for on in product((False, True), repeat=3)]

@@ -5,10 +5,10 @@ import importlib.util
 import pytest
 import torch
 
-from train.errors import ModelError, WeightsError
+from predict.errors import ModelError, WeightsError
+from predict.presets import PRESETS, TimmSpec, preset
 from train.models import imagenet
 from train.models.imagenet import DEVIATION, MEAN, load_imagenet, timm_name
-from train.models.presets import PRESETS, TimmSpec, preset
 from train.models.segmenter import Segmenter
 from train.models.weights import bundled_file, read_checkpoint
 

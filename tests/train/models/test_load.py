@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from train.errors import ModelError, WeightsError
+from predict.errors import ModelError, WeightsError
+from predict.presets import preset
 from train.models.load import load_model, parse_model
-from train.models.presets import preset
 from train.models.segmenter import Segmenter
 from train.models.weights import read_about, save_weights
 

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
+from predict.presets import PRESETS
 from train.models.cost import parameters
-from train.models.presets import PRESETS
 from train.models.repvit import RepVGGDW, RepViTBlock, reparameterise, squeeze
 from train.models.segmenter import build_encoder
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from train.errors import ModelError
-from train.models.presets import (
+from predict.errors import ModelError
+from predict.presets import (
     PRESETS,
     DualBranchSpec,
     RepViTSpec,

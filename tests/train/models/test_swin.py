@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from train.models.presets import SwinSpec
+from predict.presets import SwinSpec
 from train.models.swin import Stage, SwinBlock, blocked_pairs
 
 

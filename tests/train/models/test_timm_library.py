@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from train.errors import ModelError
+from predict.errors import ModelError
 from train.models import timm_library
 
 

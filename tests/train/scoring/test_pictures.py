@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from catalog.pixels import PixelReader
-from train.data.samples import load_samples
+from catalog.samples import load_samples
 from train.scoring.evaluate import CaseScore, Evaluation, evaluate
 from train.scoring.pictures import (
     BOX,

@@ -2,9 +2,9 @@ import cv2
 import numpy as np
 import pytest
 
+from catalog.errors import DataError
 from catalog.pixels import PixelReader
-from train.data.samples import load_samples
-from train.errors import DataError
+from catalog.samples import load_samples
 from train.scoring.references import COLUMNS, Asking, read_reference, tight_box
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from train.errors import ScoreError
+from predict.errors import ScoreError
 from train.scoring.scores import Interval, bootstrap, mean_by, mean_over, rank_models
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from train.errors import OutputError
+from catalog.errors import OutputError
 from train.scoring.evaluate import CaseScore, Evaluation, MaskScore
 from train.scoring.report import report
 from train.scoring.tables import to_csv, to_json, to_markdown, write_tables

@@ -1,0 +1,167 @@
+"""A contact sheet: slices of a corpus with the outlines and names of their masks, to be judged at a glance."""
+
+import colorsys
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from catalog.corpus import Corpus
+from catalog.errors import CatalogError
+from catalog.names import modality_token
+from catalog.pixels import PixelReader, Pixels
+from catalog.report.sample import SampledImage, sample_images
+
+Colour = tuple[int, int, int]
+
+BACKGROUND: Colour = (18, 18, 20)
+TEXT: Colour = (205, 205, 205)
+FONT_SIZE = 13
+LINE = 17
+LABEL_LINES = 3
+GAP = 12
+
+GOLDEN = (math.sqrt(5) - 1) / 2
+"""Hues at multiples of the golden ratio stay apart, however many there are."""
+LUMA = 0.5
+
+
+def draw_sheet(corpus: Corpus, out: Path, tiles: int = 24, seed: int = 0, tile: int = 256) -> list[SampledImage]:
+    """Draw at most `tiles` images of a corpus, each within `tile` x `tile` pixels, as a PNG; return what it shows.
+
+    Pixels are drawn square where the spacing is known. Each label has a colour of its own. The same corpus and
+    seed give the same picture. Raises CatalogError where the corpus has no masks, or pixels cannot be read.
+    """
+    images = sample_images(corpus, tiles, seed)
+    if not images:
+        raise CatalogError(f"{corpus.catalog} lists no masks: there is nothing to draw")
+    reader = PixelReader(corpus.root)
+    colours = label_colours(mask.label for image in images for mask in image.masks)
+    columns = min(len(images), math.ceil(math.sqrt(1.5 * len(images))))
+    rows = math.ceil(len(images) / columns)
+    width, height = tile + GAP, tile + (2 + LABEL_LINES) * LINE + GAP
+    sheet = np.full((rows * height + GAP, columns * width + GAP, 3), BACKGROUND, np.uint8)
+    for number, image in enumerate(images):
+        top, left = number // columns * height + GAP, number % columns * width + GAP
+        picture = draw_tile(reader, image, colours, tile)
+        y, x = top + (tile - picture.shape[0]) // 2, left + (tile - picture.shape[1]) // 2
+        sheet[y : y + picture.shape[0], x : x + picture.shape[1]] = picture
+    canvas = Image.fromarray(sheet)
+    pen = ImageDraw.Draw(canvas)
+    for number, image in enumerate(images):
+        top, left = number // columns * height + GAP, number % columns * width + GAP
+        _write_caption(pen, image, colours, (left, top + tile), tile)
+    canvas.save(out, format="PNG")
+    return images
+
+
+def label_colours(labels: Iterable[str]) -> dict[str, Colour]:
+    """Return a colour for each label, RGB, light enough for thin lines on a dark image.
+
+    Labels that come soon after each other, as those of one image do, differ most.
+    """
+    colours = {}
+    for i, name in enumerate(dict.fromkeys(labels)):
+        rgb = np.array(colorsys.hls_to_rgb(i * GOLDEN % 1, (0.5, 0.62, 0.74)[i % 3], 1.0))
+        # Blue and red are dark by themselves: white is mixed in until the luma (ITU-R BT.709) is high enough.
+        luma = float(rgb @ (0.2126, 0.7152, 0.0722))
+        red, green, blue = np.round(255 * (rgb + (1 - rgb) * max(0.0, LUMA - luma) / (1 - luma))).astype(int).tolist()
+        colours[name] = red, green, blue
+    return colours
+
+
+def draw_tile(reader: PixelReader, image: SampledImage, colours: Mapping[str, Colour], tile: int) -> Pixels:
+    """Return an image with outlined masks, RGB (h, w, 3), the longer edge `tile` pixels."""
+    pixels = reader.image(image.image, image.image_index)
+    row, column = image.spacing or (1.0, 1.0)
+    extent = pixels.shape[0] * row, pixels.shape[1] * column
+    height, width = (max(1, round(tile * edge / max(extent))) for edge in extent)
+    shrinks = height * width < pixels.shape[0] * pixels.shape[1]
+    picture = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    if picture.ndim == 2:
+        picture = cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)
+    scale = np.array([width / pixels.shape[1], height / pixels.shape[0]])
+    outlines = [
+        (_outlines(reader.mask(mask.mask, mask.mask_index, image.image_index), scale), colours[mask.label])
+        for mask in image.masks
+    ]
+    # A line of the picture's own colour would be lost: a shadow sets it off.
+    shadow = picture.copy()
+    for contours, _ in outlines:
+        cv2.polylines(shadow, contours, True, (0, 0, 0), 3, cv2.LINE_AA, _SHIFT)
+    picture = cv2.addWeighted(shadow, 0.45, picture, 0.55, 0)
+    for contours, colour in outlines:
+        cv2.polylines(picture, contours, True, colour, 1, cv2.LINE_AA, _SHIFT)
+    return np.asarray(picture, np.uint8)
+
+
+_SHIFT = 4
+"""OpenCV draws points given in sixteenths of a pixel."""
+_SPOT = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])
+
+
+def _outlines(mask: Pixels, scale: NDArray[np.float64]) -> list[NDArray[np.int32]]:
+    """Return a mask's outer and inner outlines, scaled by (x, y), in sixteenths of a pixel."""
+    outlines = []
+    for contour in cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)[0]:
+        points = (contour[:, 0] + 0.5) * scale - 0.5
+        if np.ptp(points, axis=0).max() < 1:  # OpenCV draws next to nothing of such a line
+            points = points.mean(axis=0) + _SPOT
+        outlines.append(np.round(points * (1 << _SHIFT)).astype(np.int32))
+    return outlines
+
+
+def _write_caption(
+    pen: ImageDraw.ImageDraw,
+    image: SampledImage,
+    colours: Mapping[str, Colour],
+    corner: tuple[int, int],
+    width: int,
+) -> None:
+    """Write modality, data set, case and plane below a tile, and its labels in their colours."""
+    key = image.key
+    font = ImageFont.load_default(FONT_SIZE)
+    left, top = corner[0], corner[1] + 3
+    plane = "2d" if key.axis is None else f"{key.axis}_{key.slice:04d}"
+    source = f"{modality_token(key.modality, key.sequence)} · {key.dataset}"
+    pen.text((left, top), _fitted(source, width, font), TEXT, font)
+    room = width - font.getlength(f" · {plane}")
+    pen.text((left, top + LINE), f"{_fitted(key.case, room, font)} · {plane}", TEXT, font)
+    names = list(dict.fromkeys(mask.label for mask in image.masks))
+    for text, colour, x, line in _flowed(names, colours, width, font):
+        pen.text((left + x, top + (2 + line) * LINE), text, colour, font)
+
+
+def _flowed(
+    names: list[str], colours: Mapping[str, Colour], width: int, font: Any
+) -> list[tuple[str, Colour, float, int]]:
+    """Return texts with colour, x and line: as many names as fit, then `+7` for seven more."""
+    words = [(_fitted(name, width, font), colours[name]) for name in names]
+    for shown in range(len(words), -1, -1):
+        rest = [(f"+{len(words) - shown}", TEXT)] if shown < len(words) else []
+        placed, x, line = [], 0.0, 0
+        for text, colour in words[:shown] + rest:
+            length = font.getlength(text)
+            if x > 0 and x + length > width:
+                x, line = 0.0, line + 1
+            placed.append((text, colour, x, line))
+            x += length + font.getlength("  ")
+        if line < LABEL_LINES:
+            break
+    return placed
+
+
+def _fitted(text: str, width: float, font: Any) -> str:
+    """Return the text, its middle left out where it is too long for `width` pixels."""
+    if font.getlength(text) <= width:
+        return text
+    for keep in range(len(text) - 1, 0, -1):
+        short = f"{text[: keep // 2]}\u2026{text[-(keep - keep // 2) :]}"
+        if font.getlength(short) <= width:
+            return short
+    return ""

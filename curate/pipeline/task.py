@@ -1,0 +1,57 @@
+"""One case to be done, complete in itself, and what became of it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from catalog.names import modality_token
+from curate.discovery.cases import Case
+from curate.masks.unions import union_labels
+from curate.recipe.resolved import Group, Label
+
+
+@dataclass(frozen=True)
+class Task:
+    """Everything one case needs: picklable, and complete without a look at the recipe or the corpus.
+
+    `key` names the case among all of its data set; `columns` are the catalog's columns that are the same for every row
+    of the data set; `limit` is the most bytes a decoded file may take.
+    """
+
+    case: Case
+    key: str
+    group: Group
+    source: Path
+    out: Path
+    store: str
+    label_ids: dict[str, int]
+    columns: dict[str, Any]
+    keep_empty: bool
+    limit: int
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of a case; `drops` counts reasons, `error` is the sentence of a case that failed."""
+
+    key: str
+    dataset: str
+    case: str
+    images: int
+    masks: int
+    drops: dict[str, int]
+    seconds: float
+    resampled: bool
+    error: str | None = None
+
+
+def tokens(group: Group) -> list[str]:
+    """Return the first part of the names of each channel's images."""
+    return [modality_token(channel.modality, channel.sequence) for channel in group.channels]
+
+
+def labels_by_class(group: Group) -> dict[int, Label]:
+    """Return the labels and unions of a group by the class number their masks carry."""
+    unions = union_labels(group.labels).values() if group.union else ()
+    return {label.id: label for label in (*group.labels, *unions)}

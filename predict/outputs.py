@@ -1,0 +1,81 @@
+"""Labels on disk, in the format that the file's suffix tells."""
+
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from isal import isal_zlib
+
+from catalog.atomic import write_whole
+from predict.engines.engine import Labels
+from predict.errors import FolderError
+from predict.inputs.scan import Scan
+from predict.npz import LEVEL, npz_of
+
+
+def write_labels(path: Path, labels: Labels, scan: Scan | None = None) -> None:
+    """Write labels as .npz under the key `segs`, .png of 8 or 16 bits, or .nii.gz on the grid of their scan.
+
+    The folder is made where it lacks.
+
+    Raises:
+        OutputError: the disk is full, or the folder must not be written to.
+        FolderError: the folder cannot be made.
+    """
+    make_folder(path.parent)
+    write_whole(path, _encoded(path, labels, scan))
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it; raises FolderError where that cannot be done."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FolderError(f"the folder {folder} cannot be made: {error.strerror or error}") from error
+
+
+def check_apart(out: Path, overlay: Path | None, taken: Mapping[str, Path]) -> None:
+    """Raise FolderError where results would lie among what they are made from, or pictures among labels.
+
+    `taken` are the folders that are read, by what the user calls them.
+    """
+    for name, place in (("--out", out), ("--overlay", overlay)):
+        for what, folder in taken.items():
+            if place is not None and place.resolve() == folder.resolve():
+                raise FolderError(f"{name} {place} is the folder of {what}, which would be overwritten. Give another.")
+    if overlay is not None and overlay.resolve() == out.resolve():
+        raise FolderError(f"--overlay {overlay} is --out, whose labels it would overwrite. Give another.")
+
+
+def _encoded(path: Path, labels: Labels, scan: Scan | None) -> bytes:
+    if scan is not None:
+        return _nifti(labels, scan)
+    if path.suffix == ".png":
+        return _png(labels)
+    return npz_of("segs", labels)
+
+
+def _png(labels: Labels) -> bytes:
+    """Labels (H, W) as a grey PNG without row filters (W3C PNG, sections 5, 7 and 9), in a fifth of OpenCV's time."""
+    height, width = labels.shape
+    deep = labels.dtype.itemsize
+    rows = np.zeros((height, 1 + width * deep), np.uint8)
+    rows[:, 1:] = np.ascontiguousarray(labels, labels.dtype.newbyteorder(">")).view(np.uint8)
+    header = struct.pack(">IIBBBBB", width, height, 8 * deep, 0, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", isal_zlib.compress(rows, LEVEL)), (b"IEND", b""))
+    framed = (
+        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", isal_zlib.crc32(kind + content))
+        for kind, content in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(framed)
+
+
+def _nifti(labels: Labels, scan: Scan) -> bytes:
+    """Labels (z, y, x) in the order and place of their scan, as a gzipped NIfTI-1 file."""
+    import nibabel
+    from isal import igzip
+
+    image = nibabel.Nifti1Image(scan.to_file(labels).transpose(), scan.affine)
+    image.header.set_xyzt_units("mm")
+    return igzip.compress(image.to_bytes(), LEVEL, mtime=0)

@@ -1,0 +1,476 @@
+"""Shards: pieces are packed in order, and a run killed anywhere goes on to the shards of an undisturbed one."""
+
+import random
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from catalog.stores import Place, shards
+from catalog.stores.shards import SHARD_SCHEMA, Pack, Placed, ShardStore, pack, place_rows, sweep
+from curate.ledger import fragments as state
+from curate.ledger.rows import FRAGMENT_SCHEMA
+
+FULL = 6000
+"""SHARD_BYTES here: two to three cases a shard."""
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shards, "SHARD_BYTES", FULL)
+    monkeypatch.setattr(shards, "GROUP_BYTES", 700)
+
+
+# ---- a corpus of one data set ----
+
+
+@dataclass
+class Corpus:
+    """What a run keeps on disk: pieces, what is packed where, and shards; `live` are the cases with a fragment."""
+
+    root: Path
+    live: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def packed_file(self) -> Path:
+        return self.root / "shards.json"
+
+    def piece(self, key: str) -> Path:
+        return self.root / "state" / f"{key}.parquet"
+
+    def curate(self, key: str, seed: int, images: int = 3) -> None:
+        """Do a case (again): its piece appears."""
+        self.live[key] = seed
+        store = ShardStore(self.piece(key))
+        for name, pixels, masks in content(key, seed, images):
+            store.image(name, pixels)
+            for number, mask in enumerate(masks):
+                store.mask(f"{name}--0001_{number:03d}", np.packbits(mask, axis=-1), mask.shape[1])
+        store.close()
+
+    def remove(self, key: str) -> None:
+        del self.live[key]
+        self.piece(key).unlink(missing_ok=True)
+
+    def pack(self) -> Pack:
+        packed = {key: Placed(*place) for key, place in state.read_json(self.packed_file, {}).items()}
+        pieces = {key: self.piece(key) for key in sorted(self.live)}
+        return pack(self.root, "Blobs", pieces, packed, lambda pack: state.write_json(self.packed_file, pack))
+
+    def finish(self) -> Pack:
+        packed = self.pack()
+        sweep(self.root, "Blobs", packed)
+        return packed
+
+    def shards(self) -> dict[str, bytes]:
+        folder = self.root / "shards" / "Blobs"
+        return {path.name: path.read_bytes() for path in sorted(folder.glob("*"))} if folder.exists() else {}
+
+    def copy(self, root: Path) -> "Corpus":
+        shutil.copytree(self.root, root)
+        return Corpus(root, dict(self.live))
+
+    def check(self, packed: Pack, images: int = 3) -> None:
+        """Every case lies where `packed` says, pixel for pixel, in order; nothing else is on disk."""
+        assert set(packed) == set(self.live)
+        assert list((self.root / "state").glob("*")) == []
+        seen: dict[str, int] = {}
+        for key in sorted(packed, key=lambda key: (packed[key].path, packed[key].first)):
+            place = packed[key]
+            assert place.first == seen.get(place.path, 0), "no gap, no overlap"
+            seen[place.path] = place.first + place.images
+            rows = pq.read_table(self.root / place.path).slice(place.first, place.images).to_pylist()
+            wanted = content(key, self.live[key], images)
+            assert len(rows) == len(wanted)
+            for row, (name, pixels, masks) in zip(rows, wanted, strict=True):
+                assert row["name"] == name
+                assert (decoded(row["image"]) == pixels).all()
+                assert row["mask_names"] == [f"{name}--0001_{n:03d}" for n in range(len(masks))]
+                for data, mask in zip(row["masks"], masks, strict=True):
+                    assert (decoded(data) == mask * 255).all()
+        assert sorted(self.shards()) == sorted(Path(path).name for path in seen)
+        for path, count in seen.items():
+            assert pq.read_metadata(self.root / path).num_rows == count
+
+
+def content(key: str, seed: int, images: int) -> list[tuple[str, Any, Any]]:
+    rng = np.random.default_rng([seed, *key.encode()])
+    return [
+        (
+            f"ct_00--Blobs--{key}--z_{n:04d}",
+            rng.integers(0, 256, (20, 23), dtype=np.uint8),
+            rng.random((n % 3, 20, 23)) < 0.5,
+        )
+        for n in range(images)
+    ]
+
+
+def decoded(data: bytes) -> Any:
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+
+
+def corpus_of(root: Path, keys: str) -> Corpus:
+    corpus = Corpus(root)
+    (root / "state").mkdir(parents=True)
+    for key in keys:
+        corpus.curate(key, 0)
+    return corpus
+
+
+# ---- a piece ----
+
+
+def test_a_piece_appears_whole_with_places_inside_it(tmp_path: Path) -> None:
+    piece = tmp_path / "state" / "a.parquet"
+    store = ShardStore(piece)
+    pixels = np.arange(60, dtype=np.uint8).reshape(6, 10)
+    bits = np.full((6, 2), 0xC0, np.uint8)
+    assert store.image("i0", pixels) == Place("", 0)
+    assert store.mask("i0--0001_000", bits, 10) == Place("", 0)
+    bits[:] = 0x80
+    assert store.mask("i0--0001_001", bits, 10) == Place("", 1)
+    assert store.image("i1", np.stack([pixels] * 3, axis=-1)) == Place("", 1)
+    assert not piece.exists()
+    store.close()
+    table = pq.read_table(piece)
+    assert table.schema.equals(SHARD_SCHEMA)
+    assert table["name"].to_pylist() == ["i0", "i1"]
+    assert table["mask_names"].to_pylist() == [["i0--0001_000", "i0--0001_001"], []]
+    assert (decoded(table["masks"][0].as_py()[0])[:, :3] == [255, 255, 0]).all()
+    assert (decoded(table["masks"][0].as_py()[1])[:, :3] == [255, 0, 0]).all()
+    assert list(piece.parent.iterdir()) == [piece]
+
+
+def test_a_piece_is_written_in_groups_and_lands_in_the_shard_in_them(tmp_path: Path) -> None:
+    corpus = Corpus(tmp_path)
+    (tmp_path / "state").mkdir()
+    corpus.curate("a", 1, images=20)
+    assert pq.read_metadata(corpus.piece("a")).num_row_groups > 3
+    packed = corpus.finish()
+    corpus.check(packed, images=20)
+    assert pq.read_metadata(tmp_path / packed["a"].path).num_row_groups > 3
+
+
+def test_abort_leaves_nothing(tmp_path: Path) -> None:
+    store = ShardStore(tmp_path / "a.parquet")
+    store.image("i", np.zeros((4, 4), np.uint8))
+    store.abort()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_case_without_images_has_no_piece(tmp_path: Path) -> None:
+    ShardStore(tmp_path / "a.parquet").close()
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---- packing ----
+
+
+def test_cases_are_packed_in_order_into_full_shards(tmp_path: Path) -> None:
+    corpus = corpus_of(tmp_path, "gcabfde")
+    packed = corpus.finish()
+    corpus.check(packed)
+    assert list(packed) == list("abcdefg")
+    paths = list(dict.fromkeys(place.path for place in packed.values()))
+    assert paths == [f"shards/Blobs/{n:05d}.parquet" for n in range(len(paths))]
+    assert len(paths) >= 3
+    sizes = [(tmp_path / path).stat().st_size for path in paths]
+    assert all(size >= FULL for size in sizes[:-1])
+    assert max(sizes) < 2.5 * FULL
+
+
+def test_packing_again_does_nothing(tmp_path: Path) -> None:
+    corpus = corpus_of(tmp_path, "abcdefg")
+    packed = corpus.finish()
+    before = corpus.shards(), corpus.packed_file.stat().st_mtime_ns
+    assert corpus.finish() == packed
+    assert (corpus.shards(), corpus.packed_file.stat().st_mtime_ns) == before
+
+
+def test_nothing_to_pack(tmp_path: Path) -> None:
+    assert pack(tmp_path, "Blobs", {}, {}, lambda pack: pytest.fail("nothing to save")) == {}
+    assert pack(tmp_path, "Blobs", {"a": tmp_path / "a"}, {}, lambda pack: pytest.fail("nothing to save")) == {}
+
+
+def test_growth_packs_only_the_last_shard_anew(tmp_path: Path) -> None:
+    corpus = corpus_of(tmp_path, "bcdefgh")
+    before = corpus.finish()
+    files = corpus.shards()
+    for key in "az":
+        corpus.curate(key, 0)
+    after = corpus.finish()
+    corpus.check(after)
+    last = before["h"].path
+    for key, place in before.items():
+        assert (after[key] == place) == (place.path != last)
+    names = corpus.shards()
+    assert all(names[name] == data for name, data in files.items() if name != Path(last).name)
+
+
+@pytest.mark.parametrize("gone", ["a", "d", "h", "ab", "abcdefgh"])
+def test_a_removed_case_leaves_its_shard(gone: str, tmp_path: Path) -> None:
+    corpus = corpus_of(tmp_path, "abcdefgh")
+    before = corpus.finish()
+    for key in gone:
+        corpus.remove(key)
+    after = corpus.finish()
+    corpus.check(after)
+    touched = {before[key].path for key in gone}
+    last = before["h"].path
+    assert all(after[key] == before[key] for key in after if before[key].path not in {*touched, last})
+    corpus.curate("d", 5)
+    corpus.check(corpus.finish())
+
+
+def test_a_changed_case_is_packed_anew(tmp_path: Path) -> None:
+    corpus = corpus_of(tmp_path, "abcdefgh")
+    before = corpus.finish()
+    corpus.curate("b", 99)
+    after = corpus.finish()
+    corpus.check(after)
+    assert after["b"].path != before["b"].path
+
+
+def test_numbers_are_not_given_twice(tmp_path: Path) -> None:
+    """Else a catalog that a killed run did not renew would speak of other images under an old path."""
+    corpus = corpus_of(tmp_path, "abc")
+    used = set(corpus.shards())
+    for seed in range(1, 4):
+        corpus.pack()
+        new = set(corpus.shards()) - used
+        assert new
+        used |= new
+        for key in "abc":
+            corpus.remove(key)
+        corpus.pack()
+        for key in "abc":
+            corpus.curate(key, seed)
+    corpus.check(corpus.finish())
+
+
+def test_small_shards_do_not_pile_up(tmp_path: Path) -> None:
+    corpus = corpus_of(tmp_path, "abcdefgh")
+    corpus.finish()
+    for round_ in range(6):
+        corpus.remove("d")
+        corpus.finish()
+        corpus.curate("d", round_)
+        packed = corpus.finish()
+        corpus.check(packed)
+        sizes = [len(data) for data in corpus.shards().values()]
+        assert sum(size < FULL for size in sizes) <= 1
+
+
+def test_memory_holds_a_group_not_a_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = Corpus(tmp_path)
+    (tmp_path / "state").mkdir()
+    for key in "ab":
+        corpus.curate(key, 1, images=40)
+    largest = 0
+    write = pq.ParquetWriter.write_table
+
+    def watched(self: Any, table: pa.Table, *args: Any) -> None:
+        nonlocal largest
+        largest = max(largest, table.nbytes)
+        write(self, table, *args)
+
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", watched)
+    corpus.finish()
+    assert 700 <= largest < 4 * 700
+
+
+def test_sweep_leaves_other_data_sets(tmp_path: Path) -> None:
+    corpus = corpus_of(tmp_path, "abc")
+    other = tmp_path / "shards" / "Other" / "00000.parquet"
+    other.parent.mkdir(parents=True)
+    other.write_bytes(b"x")
+    packed = corpus.pack()
+    stray = tmp_path / "shards" / "Blobs" / "00099.parquet.part"
+    stray.write_bytes(b"half")
+    sweep(tmp_path, "Blobs", packed)
+    corpus.check(packed)
+    assert other.exists()
+    sweep(tmp_path, "Nowhere", {})
+
+
+# ---- killed anywhere ----
+
+
+class Killed(BaseException):
+    pass
+
+
+class Fuse:
+    """Lets a number of steps happen (files renamed, removed, row groups written), then kills."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.left: float = float("inf")
+        self.steps = 0
+        for owner, name in ((Path, "replace"), (Path, "unlink"), (pq.ParquetWriter, "write_table")):
+            monkeypatch.setattr(owner, name, self._watched(getattr(owner, name)))
+
+    def _watched(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            if self.left <= 0:
+                raise Killed
+            self.left -= 1
+            self.steps += 1
+            return step(*args, **kwargs)
+
+        return watched
+
+
+def grown(corpus: Corpus) -> None:
+    for key in ("aa", "cc", "i", "j", "k"):
+        corpus.curate(key, 0)
+
+
+def shrunk(corpus: Corpus) -> None:
+    for key in "ae":
+        corpus.remove(key)
+
+
+def changed(corpus: Corpus) -> None:
+    corpus.curate("a", 7)
+    corpus.curate("d", 8, images=3)
+
+
+def everything(corpus: Corpus) -> None:
+    corpus.remove("c")
+    corpus.remove("h")
+    corpus.curate("b", 7)
+    corpus.curate("dd", 0)
+    corpus.curate("z", 0)
+
+
+def emptied(corpus: Corpus) -> None:
+    for key in list(corpus.live):
+        corpus.remove(key)
+
+
+def unchanged(corpus: Corpus) -> None:
+    pass
+
+
+CHANGES = [unchanged, grown, shrunk, changed, everything, emptied]
+
+
+def begin(root: Path, change: Callable[[Corpus], None]) -> Corpus:
+    """A corpus that is packed, then changed; `unchanged` has nothing packed yet."""
+    corpus = corpus_of(root, "abcdefgh")
+    if change is not unchanged:
+        corpus.finish()
+        change(corpus)
+    return corpus
+
+
+def outcome(corpus: Corpus, packed: Pack) -> tuple[dict[str, tuple[str, int, int]], dict[str, bytes]]:
+    return {key: place[:3] for key, place in packed.items()}, corpus.shards()
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_killed_between_any_two_steps(
+    change: Callable[[Corpus], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = begin(tmp_path / "start", change)
+    referenced = start.shards()
+    calm = start.copy(tmp_path / "calm")
+    fuse = Fuse(monkeypatch)
+    packed = calm.pack()
+    packing = fuse.steps
+    sweep(calm.root, "Blobs", packed)
+    calm.check(packed)
+    wanted, total = outcome(calm, packed), fuse.steps
+    for step in range(total):
+        corpus = start.copy(tmp_path / str(step))
+        fuse.left = step
+        with pytest.raises(Killed):
+            corpus.finish()
+        fuse.left = float("inf")
+        packed = corpus.pack()
+        now = corpus.shards()
+        lost = {name for name in referenced if now.get(name) != referenced[name]}
+        assert not lost or step >= packing, "gone before the sweep, while a catalog speaks of it"
+        sweep(corpus.root, "Blobs", packed)
+        corpus.check(packed)
+        assert outcome(corpus, packed) == wanted, step
+        again = corpus.finish()
+        assert outcome(corpus, again) == wanted, "packed anew without need"
+        shutil.rmtree(corpus.root)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_killed_again_and_again(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dice = random.Random(seed)
+    start = begin(tmp_path / "start", dice.choice(CHANGES))
+    calm = start.copy(tmp_path / "calm")
+    packed = calm.finish()
+    wanted = outcome(calm, packed)
+    fuse = Fuse(monkeypatch)
+    while True:
+        fuse.left = dice.randrange(2, 12)
+        try:
+            packed = start.finish()
+            break
+        except Killed:
+            continue
+    start.check(packed)
+    assert outcome(start, packed) == wanted
+
+
+def test_a_failing_save_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = corpus_of(tmp_path, "abcdefgh")
+    with monkeypatch.context() as patch:
+        patch.setattr(state, "write_json", lambda path, content: (_ for _ in ()).throw(OSError("no space left")))
+        with pytest.raises(OSError, match="no space"):
+            corpus.finish()
+    corpus.check(corpus.finish())
+
+
+# ---- rows ----
+
+
+def fragment(rows: list[dict[str, Any]]) -> pa.Table:
+    return pa.Table.from_pylist(rows, schema=FRAGMENT_SCHEMA)
+
+
+def test_rows_find_their_png(tmp_path: Path) -> None:
+    corpus = corpus_of(tmp_path, "abcdefg")
+    packed = corpus.finish()
+    for key in packed:
+        rows = [
+            {"image": "", "image_index": n, "mask": "", "mask_index": k, "case": key, "mask_hash": f"{n} {k}"}
+            for n, (_, _, masks) in enumerate(content(key, 0, 3))
+            for k in range(len(masks))
+        ]
+        table = place_rows(fragment(rows), packed[key])
+        assert table.schema.equals(FRAGMENT_SCHEMA)
+        for row in table.to_pylist():
+            n, k = (int(word) for word in row["mask_hash"].split())
+            assert row["image"] == row["mask"] == packed[key].path
+            there = pq.read_table(tmp_path / row["image"]).slice(row["image_index"], 1).to_pylist()[0]
+            _, pixels, masks = content(key, 0, 3)[n]
+            assert (decoded(there["image"]) == pixels).all()
+            assert (decoded(there["masks"][row["mask_index"]]) == masks[k] * 255).all()
+
+
+def test_rows_without_mask_and_drops() -> None:
+    table = fragment(
+        [
+            {"image": "", "image_index": 2, "mask": None, "mask_index": None},
+            {"image": None, "image_index": None, "mask": None, "mask_index": None, "reason": "small"},
+        ]
+    )
+    placed = place_rows(table, Placed("shards/Blobs/00007.parquet", 40, 3, 0))
+    assert placed.select(["image", "image_index", "mask", "mask_index"]).to_pylist() == [
+        {"image": "shards/Blobs/00007.parquet", "image_index": 42, "mask": None, "mask_index": None},
+        {"image": None, "image_index": None, "mask": None, "mask_index": None},
+    ]
+    assert place_rows(fragment([]), Placed("p", 1, 0, 0)).num_rows == 0

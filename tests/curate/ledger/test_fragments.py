@@ -1,0 +1,156 @@
+"""Fragments and JSON files are there whole or not at all."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from catalog.drop_reasons import Reason
+from curate.ledger import fragments as state
+from curate.ledger.fragments import Marker
+from curate.ledger.rows import FRAGMENT_SCHEMA, DropRow, build_fragment
+
+
+class Killed(BaseException):
+    pass
+
+
+MARKER = Marker("f0", "/data/blobs", "ä b", True, 3, 40, 1.25, False)
+
+
+def table(count: int = 1) -> pa.Table:
+    drops = [DropRow(Reason.UNREADABLE, detail=f"detail {n}") for n in range(count)]
+    return build_fragment([], drops, {}, {}, {}, {"dataset": "Blobs", "case": "a"})
+
+
+@pytest.mark.parametrize("count", [0, 1, 5000])
+def test_a_fragment_comes_back(count: int, tmp_path: Path) -> None:
+    path = tmp_path / "a.arrow"
+    state.write_fragment(path, table(count), MARKER)
+    assert state.read_marker(path) == MARKER
+    assert state.read_fragment(path).equals(table(count))
+    assert state.read_fragment(path).schema.equals(FRAGMENT_SCHEMA)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@given(
+    st.builds(
+        Marker, st.text(), st.text(), st.text(), st.booleans(), st.integers(0, 10**9), st.integers(0, 10**9),
+        st.floats(0, 1e9), st.booleans(),
+    )
+)  # fmt: skip
+def test_any_marker_comes_back(marker: Marker) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.arrow"
+        state.write_fragment(path, table(0), marker)
+        assert state.read_marker(path) == marker
+
+
+@pytest.mark.parametrize(("owner", "step"), [(pa.RecordBatchFileWriter, "write_table"), (Path, "replace")])
+def test_killed_while_writing(owner: type, step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.arrow"
+    other = Marker("f1", "elsewhere", "b", False, 0, 0, 0.0, True)
+
+    def kill(*args: Any, **kwargs: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, step, kill)
+        with pytest.raises(Killed):
+            state.write_fragment(path, table(), MARKER)
+    assert not path.exists()
+    assert state.read_marker(path) is None
+    state.write_fragment(path, table(), MARKER)
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, step, kill)
+        with pytest.raises(Killed):
+            state.write_fragment(path, table(2), other)
+    assert state.read_marker(path) == MARKER
+    assert state.read_fragment(path).num_rows == 1
+    assert [key for key, _ in state.fragments(tmp_path.parent, tmp_path.name)] == []
+
+
+def test_a_truncated_fragment_has_no_marker(tmp_path: Path) -> None:
+    path = tmp_path / "a.arrow"
+    state.write_fragment(path, table(), MARKER)
+    whole = path.read_bytes()
+    for size in [*range(0, len(whole), 97), len(whole) - 1]:
+        path.write_bytes(whole[:size])
+        assert state.read_marker(path) is None, size
+
+
+def test_no_marker_where_there_is_none(tmp_path: Path) -> None:
+    assert state.read_marker(tmp_path / "none.arrow") is None
+    path = tmp_path / "other.arrow"
+    for metadata in (None, {b"x": b"y"}, {b"medcorpus.marker": b'{"fingerprint": "f", "size": 3}'}):
+        with pa.ipc.new_file(str(path), pa.schema([pa.field("a", pa.int8())], metadata=metadata)):
+            pass
+        assert state.read_marker(path) is None
+    path.write_bytes(b"no arrow file at all" * 10)
+    assert state.read_marker(path) is None
+
+
+def test_fragments_come_in_the_catalogs_order(tmp_path: Path) -> None:
+    """By case, then by modality token: as strings, code point by code point."""
+    keys = ["mr_t1--b", "ct_00--b", "mr_t1--a", "ct_00--a.1", "ct_00--a_2", "ct_00--B", "excluded--c", "ct_00--a-1"]
+    folder = state.dataset_folder(tmp_path, "Blobs")
+    folder.mkdir(parents=True)
+    for key in keys:
+        state.write_fragment(state.fragment_path(tmp_path, "Blobs", key), table(), MARKER)
+    state.piece_path(tmp_path, "Blobs", "ct_00--z").write_bytes(b"")
+    state.open_path(tmp_path, "Blobs", "ct_00--y").write_bytes(b"")
+    (folder / "ct_00--x.arrow.part").write_bytes(b"")
+    found = list(state.fragments(tmp_path, "Blobs"))
+    assert [key for key, _ in found] == [
+        "ct_00--B", "mr_t1--a", "ct_00--a-1", "ct_00--a.1", "ct_00--a_2", "ct_00--b", "mr_t1--b", "excluded--c",
+    ]  # fmt: skip
+    assert all(path == state.fragment_path(tmp_path, "Blobs", key) for key, path in found)
+    cases = pa.table({"case": [key.split("--")[1] for key, _ in found]})
+    assert cases.sort_by("case").equals(cases), "as Arrow sorts strings"
+
+
+def test_data_sets(tmp_path: Path) -> None:
+    assert state.datasets(tmp_path) == []
+    for name in ("b", "a-1", "A"):
+        state.dataset_folder(tmp_path, name).mkdir(parents=True)
+    (tmp_path / ".state" / "run.lock").write_text("")
+    assert state.datasets(tmp_path) == ["A", "a-1", "b"]
+
+
+def test_the_files_of_a_case_stand_side_by_side(tmp_path: Path) -> None:
+    paths = [make(tmp_path, "Blobs", "ct_00--a.b") for make in (state.fragment_path, state.piece_path, state.open_path)]
+    assert [path.name for path in paths] == ["ct_00--a.b.arrow", "ct_00--a.b.parquet", "ct_00--a.b.open"]
+    assert {path.parent for path in paths} == {tmp_path / ".state" / "Blobs"}
+    assert paths[1].with_suffix(".arrow") == paths[0]
+
+
+def _broken(text: str) -> Callable[..., int]:
+    def write(self: Path, *args: Any, **kwargs: Any) -> int:
+        with self.open("w") as file:
+            file.write(text)
+        raise Killed
+
+    return write
+
+
+def test_json_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.json"
+    assert state.read_json(path, {"none": 1}) == {"none": 1}
+    state.write_json(path, {"größe": [1, "ü"]})
+    assert state.read_json(path, None) == {"größe": [1, "ü"]}
+    assert "größe" in path.read_text("utf-8")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", _broken('{"hal'))
+        with pytest.raises(Killed):
+            state.write_json(path, {"new": 1})
+    assert state.read_json(path, None) == {"größe": [1, "ü"]}
+    with pytest.raises(TypeError):
+        state.write_json(path, {"bad": object()})
+    assert json.loads(path.read_text("utf-8")) == {"größe": [1, "ü"]}
