@@ -1,4 +1,4 @@
-"""How far a run is: a bar on a terminal, a line every few seconds in a log."""
+"""The progress of a run: a bar on a terminal, a line every few seconds in a log."""
 
 import sys
 from time import monotonic
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-    from curate.pipeline.task import Report
+    from curate.ledger.case_result import CaseResult
     from curate.run.plan import Plan
 
 LOG_SECONDS = 5.0
@@ -29,17 +29,17 @@ class Progress:
         self._start = self._log_at = monotonic()
         self._total, self._dataset = len(plan.tasks), plan.recipe.name
         if plan.done:
-            print(f"{self._dataset}: {len(plan.done)} cases are done already", file=sys.stderr)
+            print(f"{self._dataset}: {len(plan.done)} cases are finished already", file=sys.stderr)
         if self._total and sys.stderr.isatty():
             from tqdm import tqdm
 
             self._bar = tqdm(total=self._total, desc=self._dataset, unit="case", dynamic_ncols=True)
 
-    def add(self, report: "Report") -> None:
+    def add(self, result: "CaseResult") -> None:
         """Count a case that has ended."""
         self._done += 1
-        self._images += report.images
-        self._masks += report.masks
+        self._images += result.images
+        self._masks += result.masks
         if self._bar is not None:
             self._bar.set_postfix_str(self._rates(), refresh=False)
             self._bar.update()
