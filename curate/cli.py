@@ -99,14 +99,14 @@ def run(
                 print_estimate(one, options.workers)
         return
 
-    from curate.run.progress import Progress
+    from curate.run.progress import CaseProgress
     from curate.run.run import run as run_recipe
     from curate.run.summary import print_summary
 
     summaries = []
     for recipe, place in zip(loaded, sources, strict=True):
         try:
-            with Progress() as progress:
+            with CaseProgress() as progress:
                 summaries.append(run_recipe(recipe, place, out, options, progress.begin, progress.add))
         except KeyboardInterrupt:
             print("stopped; the same command goes on from here", file=sys.stderr)
