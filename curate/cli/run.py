@@ -78,14 +78,14 @@ def run(
         _estimate(loaded, sources, out, options, as_json)
         return
 
-    from curate.run.progress import Progress
+    from curate.run.progress import CaseProgress
     from curate.run.run import run as run_recipe
     from curate.run.summary import print_summary
 
     summaries = []
     for recipe, folder in zip(loaded, sources, strict=True):
         try:
-            with Progress() as progress:
+            with CaseProgress() as progress:
                 summaries.append(run_recipe(recipe, folder, out, options, progress.begin, progress.add))
         except KeyboardInterrupt:
             print("Interrupted. Run the same command again to resume.", file=sys.stderr)

@@ -25,8 +25,13 @@ def centroid(mask):
 
 def overlap(old, new):
     """Return how much of each of `new` equal parts lies in each of `old`, (new, old), as fractions of a new part."""
-    edges = [[max(Fraction(0), min(Fraction(i + 1, new), Fraction(j + 1, old)) - max(Fraction(i, new), Fraction(j, old)))
-              * new for j in range(old)] for i in range(new)]  # fmt: skip
+
+    def shared(i, j):
+        return max(
+            Fraction(0), min(Fraction(i + 1, new), Fraction(j + 1, old)) - max(Fraction(i, new), Fraction(j, old))
+        )
+
+    edges = [[shared(i, j) * new for j in range(old)] for i in range(new)]
     return np.array(edges, object)
 
 

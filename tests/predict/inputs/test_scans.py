@@ -12,10 +12,10 @@ from curate.imaging.volume import frame_of
 from curate.imaging.window import MINMAX, MINMAX_SLICE, NONE, parse_window
 from predict.errors import CaseError
 from predict.inputs.request import Request
-from predict.inputs.scan import Scan
-from predict.inputs.tables import Objects
-from predict.inputs.volumes import ScanFile, read_scan
-from predict.outputs import write_labels
+from predict.inputs.scan_geometry import Scan
+from predict.inputs.scans import ScanFile, read_scan
+from predict.outputs.labels import write_labels
+from predict.prompts.tables import Objects
 
 ORDERS = [a + b + c for a in "RL" for b in "AP" for c in "SI"]
 ORDERS = [x + y + z for w in ORDERS for x in w for y in w for z in w if len({x, y, z}) == 3]

@@ -13,12 +13,11 @@ import pytest
 from PIL import Image
 
 from predict import run as running
-from predict.cli import main
+from predict.cli.command import main
 from predict.engines import open_engine as opening
 from predict.engines.engine import Decoded
-from predict.inputs import Case
-
-from .conftest import IMAGES, FakeEngine, box_of, read_ct, read_image, save_case
+from predict.inputs.case import Case
+from tests.predict.conftest import IMAGES, FakeEngine, box_of, read_ct, read_image, save_case
 
 HEAVY = ("torch", "numpy", "cv2", "PIL", "pyarrow", "tqdm")
 RANDOM = np.random.default_rng(0)
@@ -75,7 +74,7 @@ def failures(err):
 def test_help_and_mistakes_need_no_heavy_library(arguments):
     code = (
         "import sys\n"
-        "from predict.cli import main\n"
+        "from predict.cli.command import main\n"
         f"sys.argv = ['predict', *{arguments}]\n"
         "try:\n"
         "    main()\n"
@@ -358,7 +357,7 @@ def test_no_module_of_the_inputs_needs_torch(mixed, tmp_path):
         "    def decode(self, embedding, prompts):\n"
         "        yield Decoded(np.ones((len(prompts), 256, 256), np.float32), np.ones(len(prompts), np.float32))\n"
         "predict.engines.open_engine.open_engine = lambda *_, **__: (Engine(), ())\n"
-        "from predict.cli import main\n"
+        "from predict.cli.command import main\n"
         "main()\n"
     )
     arguments = [folder, "--out", tmp_path / "o", "--boxes", boxes, "--overlay", tmp_path / "look"]
@@ -367,8 +366,8 @@ def test_no_module_of_the_inputs_needs_torch(mixed, tmp_path):
 
 
 def test_what_scoring_lacks_is_told_before_anything_is_done(predict, cases, costless, tmp_path, monkeypatch):
-    monkeypatch.delitem(sys.modules, "predict.scoring", raising=False)
-    monkeypatch.delitem(sys.modules, "predict.metrics", raising=False)
+    monkeypatch.delitem(sys.modules, "predict.scoring.score_case", raising=False)
+    monkeypatch.delitem(sys.modules, "predict.scoring.metrics", raising=False)
     monkeypatch.setitem(sys.modules, "surface_distance", None)
     code, _, err = predict(cases, "--out", tmp_path / "o", "--score")
     assert (code, err) == (2, "error: this needs surface_distance: pip install 'medcorpus[train]'\n")
@@ -424,12 +423,12 @@ def test_a_terminal_shows_bars():
     termios.tcsetwinsize(follow, (24, 100))
     code = (
         "import sys, time\n"
-        "from predict.progress import Progress\n"
-        "with Progress(2) as progress:\n"
+        "from catalog.progress import Progress\n"
+        "with Progress(2, step='slice') as progress:\n"
         "    progress.begin('3DBox_CT_2')\n"
-        "    progress.slices(3, 7)\n"
+        "    progress.step(3, 7)\n"
         "    progress.say('failed: x')\n"
-        "    progress.end()\n"
+        "    progress.advance()\n"
     )
     with subprocess.Popen([sys.executable, "-c", code], stderr=follow, stdout=subprocess.DEVNULL) as process:
         os.close(follow)

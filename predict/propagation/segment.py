@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from predict.engines.engine import Engine, Labels, blank_labels
-from predict.inputs import Case
-from predict.painter import Painter
+from predict.inputs.case import Case
 from predict.prepare import fit_to, prepare_pixels
-from predict.prompts import object_prompts
-from predict.propagate import MEMORY, Propagation, segment_volume
+from predict.prompts.encode import object_prompts
+from predict.propagation.painter import Painter
+from predict.propagation.volume import MEMORY, Propagation, segment_volume
 
 
 def segment_case(

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from predict.engines.engine import LOGITS, Box, E, Engine, Labels, Mask, Prompts, blank_labels
 from predict.engines.enlarge import enlarge
-from predict.inputs import Case
-from predict.painter import Painter
+from predict.inputs.case import Case
 from predict.prepare import Fit, fit_to, prepare_boxes, prepare_pixels
+from predict.propagation.painter import Painter
 
 Propagation = Literal["clean", "official"]
 

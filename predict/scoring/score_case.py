@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from predict.engines.engine import Labels
-from predict.inputs import Case
-from predict.metrics import correct, cvpr24
-from predict.summary import METRICS, Outcome
+from predict.inputs.case import Case
+from predict.outputs.summary import METRICS, Outcome
+from predict.scoring.metrics import correct, cvpr24
 
 
 def score_case(case: Case, labels: Labels) -> dict[str, float]:

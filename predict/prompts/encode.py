@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predict.engines.engine import LOGITS, Labels, Prompts
-from predict.inputs import Case
+from predict.inputs.case import Case
 from predict.prepare import Fit, fit_to, prepare_boxes
 
 SURE = 10.0

@@ -4,11 +4,11 @@ import math
 import numpy as np
 import pytest
 
-from predict.inputs import Case
-from predict.metrics import correct, cvpr24
-from predict.report import print_scores, write_tables
-from predict.scoring import challenge_tables, score_case
-from predict.summary import Outcome, mean_of, objects_table, to_json
+from predict.cli.score_table import print_scores, write_tables
+from predict.inputs.case import Case
+from predict.outputs.summary import Outcome, mean_of, objects_table, to_json
+from predict.scoring.metrics import correct, cvpr24
+from predict.scoring.score_case import challenge_tables, score_case
 from train.scoring.scores import mean_by, mean_over
 
 

@@ -10,7 +10,7 @@ from isal import isal_zlib
 from catalog.atomic import write_whole
 from predict.engines.engine import Labels
 from predict.errors import FolderError
-from predict.inputs.scan import Scan
+from predict.inputs.scan_geometry import Scan
 from predict.npz import LEVEL, npz_of
 
 

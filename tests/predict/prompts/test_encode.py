@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from predict.engines.engine import Decoded, Prompts
-from predict.inputs import Case
+from predict.inputs.case import Case
 from predict.prepare import fit_to
-from predict.prompts import SURE, object_prompts
-from predict.segment import segment_image
+from predict.prompts.encode import SURE, object_prompts
+from predict.propagation.segment import segment_image
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (100, 200), np.uint8)
 FIT = fit_to(100, 200, 256)

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import typer
 
 from catalog.errors import MedcorpusError
-from predict import options
-from predict.selection_options import Every, Only, Shares, SplitSeed, Without, select, split_of
+from predict.cli import options
+from predict.cli.selection_options import Every, Only, Shares, SplitSeed, Without, select, split_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from curate.imaging.window import Window
-    from predict.inputs import Source
+    from predict.inputs.case import Source
 
 DEFAULT_MODEL = "effnet-lite0"
 MEMORY = "512M"
@@ -99,7 +99,7 @@ def predict(
             raise OptionError(f"{told[0]} chooses masks of a --manifest; a folder is taken whole")
         from predict.inputs.folder import find_sources
         from predict.inputs.request import Request
-        from predict.inputs.tables import read_boxes, read_points
+        from predict.prompts.tables import read_boxes, read_points
 
         request = Request(
             boxes={} if boxes is None else read_boxes(boxes),
@@ -115,11 +115,11 @@ def predict(
         sources, strays = find_sources(folder, request)
         taken = {"the cases": folder, **{f"--{n}": f for n, f in (("masks", masks), ("truth", truth)) if f is not None}}
 
-    from predict.outputs import check_apart, make_folder
+    from predict.outputs.labels import check_apart, make_folder
 
     check_apart(out, overlay, taken)
     if score:
-        import_module("predict.scoring")  # what it needs and lacks is told before anything is done
+        import_module("predict.scoring.score_case")  # what it needs and lacks is told before anything is done
     from predict.engines.open_engine import open_engine
 
     opened, remarks = open_engine(engine.value, model, threads=threads, precision=precision.value, cache=cache)
@@ -127,13 +127,13 @@ def predict(
         if place is not None:
             make_folder(place)
 
-    from predict.progress import Progress
-    from predict.report import print_scores, write_tables
+    from catalog.progress import Progress
+    from predict.cli.score_table import print_scores, write_tables
+    from predict.outputs.summary import to_json
     from predict.run import Wanted, predict_cases
-    from predict.summary import to_json
 
     wanted = Wanted(out, propagation.value, kept_bytes, min_iou, overlay, score)
-    with Progress(len(sources)) as progress:
+    with Progress(len(sources), step="slice") as progress:
         for remark in remarks:
             progress.say(f"{model}: {remark}")
         done = predict_cases(sources, strays, opened, wanted, progress)

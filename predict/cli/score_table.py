@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from catalog.atomic import write_whole
-from predict.summary import METRICS, Outcome, mean_of, means_by_modality, objects_table
+from predict.outputs.summary import METRICS, Outcome, mean_of, means_by_modality, objects_table
 
 TITLES = {"dsc": "DSC", "nsd": "NSD", "dsc_cvpr24": "DSC cvpr24", "nsd_cvpr24": "NSD cvpr24"}
 
@@ -38,7 +38,7 @@ def write_tables(out: Path, outcomes: Sequence[Outcome], score: bool) -> None:
     if (objects := objects_table(outcomes)) is not None:
         tables["objects.csv"] = objects
     if score:
-        from predict.scoring import challenge_tables
+        from predict.scoring.score_case import challenge_tables
 
         tables |= challenge_tables(outcomes)
     for name, text in tables.items():

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from predict.boxes import jittered
 from predict.inputs.truth import boxes_of, numbered
+from predict.prompts.jitter import jittered
 
 LABELS = array_shapes(min_dims=2, max_dims=3, min_side=2, max_side=9).flatmap(
     lambda shape: arrays(np.uint8, shape, elements=st.sampled_from([0, 0, 0, 1, 3, 200]))

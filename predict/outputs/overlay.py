@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from catalog.report.contact_sheet import label_colours
 from predict.engines.engine import Labels
-from predict.inputs import Case
+from predict.inputs.case import Case
 
 EDGE = 1024
 """The longer edge of a picture of one image, of a row of tiles for a volume."""

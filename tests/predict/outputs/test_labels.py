@@ -7,7 +7,7 @@ from PIL import Image
 
 from catalog.errors import OutputError
 from predict.errors import FolderError
-from predict.outputs import check_apart, make_folder, write_labels
+from predict.outputs.labels import check_apart, make_folder, write_labels
 
 LABELS = np.random.default_rng(0).integers(0, 250, (40, 60), np.uint8)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from predict.errors import PromptError
-from predict.inputs.tables import read_boxes, read_points
+from predict.prompts.tables import read_boxes, read_points
 
 
 def write(tmp_path, text, name="boxes.csv"):

@@ -4,11 +4,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from predict.inputs import Case
+from predict.inputs.case import Case
 from predict.prepare import fit_to
-from predict.propagate import EMBEDDING_BYTES, clean_box, official_box, segment_volume
-
-from .conftest import FakeEngine, Script, fake_logits, read_ct
+from predict.propagation.volume import EMBEDDING_BYTES, clean_box, official_box, segment_volume
+from tests.predict.conftest import FakeEngine, Script, fake_logits, read_ct
 
 
 def made(seed: int) -> Case:

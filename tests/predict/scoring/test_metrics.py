@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from predict.errors import ScoreError
-from predict.metrics import SCORERS, correct, cvpr24, dice, score_mask, slab_dice, surface_dice
+from predict.scoring.metrics import SCORERS, correct, cvpr24, dice, score_mask, slab_dice, surface_dice
 
 
 def disc(radius, size=256):
