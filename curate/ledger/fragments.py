@@ -8,10 +8,11 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
+from catalog.atomic import replacing
+from catalog.stores.base import DatasetFolders
 from curate.ledger.rows import FRAGMENT_SCHEMA
 
 FOLDER = ".state"
@@ -46,9 +47,9 @@ def fragment_path(out: Path, dataset: str, key: str) -> Path:
     return dataset_folder(out, dataset) / f"{key}.arrow"
 
 
-def piece_path(out: Path, dataset: str, key: str) -> Path:
-    """Return where the case `key` keeps its images until they are packed into a shard."""
-    return dataset_folder(out, dataset) / f"{key}.parquet"
+def dataset_folders(out: Path, dataset: str) -> DatasetFolders:
+    """Return where the stores keep a data set."""
+    return DatasetFolders(out, dataset, dataset_folder(out, dataset))
 
 
 def open_path(out: Path, dataset: str, key: str) -> Path:
@@ -59,11 +60,9 @@ def open_path(out: Path, dataset: str, key: str) -> Path:
 def write_fragment(path: Path, table: pa.Table, marker: Marker) -> None:
     """Write the rows and marker of a case, whole or not at all."""
     schema = FRAGMENT_SCHEMA.with_metadata({_MARKER_KEY: json.dumps(asdict(marker)).encode()})
-    partial = path.with_name(path.name + ".part")
     options = pa.ipc.IpcWriteOptions(compression="lz4")  # ten times faster than zstd for a few rows
-    with pa.ipc.new_file(str(partial), schema, options=options) as writer:
+    with replacing(path) as partial, pa.ipc.new_file(str(partial), schema, options=options) as writer:
         writer.write_table(table.replace_schema_metadata(schema.metadata))
-    partial.replace(path)
 
 
 def read_marker(path: Path) -> Marker | None:
@@ -93,15 +92,3 @@ def datasets(out: Path) -> list[str]:
     """Return the data sets that have state, sorted."""
     folder = out / FOLDER
     return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-
-
-def read_json(path: Path, default: Any) -> Any:
-    """Return a JSON file's content, `default` where there is none."""
-    return json.loads(path.read_text("utf-8")) if path.exists() else default
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file whole or not at all."""
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    partial.replace(path)

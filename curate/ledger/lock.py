@@ -1,13 +1,14 @@
 """One run at a time on a corpus, and what to trust after a power cut."""
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from catalog.atomic import read_json, write_json
+from catalog.errors import CatalogError
 from curate.errors import RunError
-from curate.ledger.fragments import FOLDER, read_json, write_json
+from curate.ledger.fragments import FOLDER
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -39,7 +40,7 @@ def begin(out: Path) -> float | None:
     path = out / FOLDER / "session.json"
     try:
         last = read_json(path, {"ended": True})
-    except json.JSONDecodeError:  # itself a victim
+    except CatalogError:  # itself a victim
         last = {"ended": False, "boot": None, "begun": 0.0}
     boot = _boot()
     in_doubt = not last["ended"] and last["boot"] != boot

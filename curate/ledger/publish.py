@@ -6,17 +6,19 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from catalog.stores.shards import Pack, Placed, pack, place_rows, sweep
+from catalog.stores.base import Finalised
+from catalog.stores.registry import store_records
 from catalog.tables import CATALOG_FILE, write_catalog
 from curate.ledger import fragments as state
 
 
 def finish(out: Path) -> None:
-    """Make the corpus's tables from the fragments of all finished cases, and pack shards."""
-    packs = {dataset: _packed(out, dataset) for dataset in state.datasets(out)}
-    write_catalog(out, _fragments(out, packs))
-    for dataset, packed in packs.items():
-        sweep(out, dataset, packed)
+    """Make the corpus's tables from the fragments of all finished cases, and bring the stores' files to their end."""
+    finalised = {dataset: _finalise(out, dataset) for dataset in state.datasets(out)}
+    write_catalog(out, _fragments(out, finalised))
+    for stores in finalised.values():
+        for one in stores:
+            one.sweep()
 
 
 def remove_cases(out: Path, dataset: str, keys: Sequence[str]) -> None:
@@ -38,37 +40,30 @@ def take_back_unfinished(out: Path, dataset: str) -> None:
     for path in begun:
         if not path.with_suffix(".arrow").exists():
             unfinished |= {(token, path.stem.split("--", 1)[1]) for token in path.read_text().split()}
-    for piece in folder.glob("*.parquet"):
-        if not piece.with_suffix(".arrow").exists():
-            piece.unlink()
+    finished = {path.stem for path in folder.glob("*.arrow")}
     if begun and (out / CATALOG_FILE).exists():
         finish(out)
-    if unfinished:
-        for kind in ("images", "masks"):
-            for path in (out / kind / dataset).glob("*"):
-                token, _, case, *_ = [*path.name.split("--"), "", ""]
-                if (token, case) in unfinished:
-                    path.unlink()
+    for record in store_records():
+        record.load().discard(state.dataset_folders(out, dataset), finished, unfinished)
     for path in (*folder.glob("*.part"), *begun):
         path.unlink()
 
 
-def _packed(out: Path, dataset: str) -> Pack:
-    """Pack the pieces of a data set; where each of its cases lies is kept beside them."""
-    path = state.dataset_folder(out, dataset) / "shards.json"
-    packed = {key: Placed(*place) for key, place in state.read_json(path, {}).items()}
-    pieces = {key: state.piece_path(out, dataset, key) for key, _ in state.fragments(out, dataset)}
-    if not packed and not any(piece.exists() for piece in pieces.values()):
-        return {}
-    return pack(out, dataset, pieces, packed, lambda pack: state.write_json(path, pack))
+def _finalise(out: Path, dataset: str) -> list[Finalised]:
+    """Let every store finalise a data set."""
+    keys = [key for key, _ in state.fragments(out, dataset)]
+    folders = state.dataset_folders(out, dataset)
+    return [record.load().finalise(folders, keys) for record in store_records()]
 
 
-def _fragments(out: Path, packs: dict[str, Pack]) -> Iterator[pa.Table]:
+def _fragments(out: Path, finalised: dict[str, list[Finalised]]) -> Iterator[pa.Table]:
     """Yield the rows of each case of the corpus, those of its sequences together, in the catalog's order."""
-    for dataset, packed in packs.items():
+    for dataset, stores in finalised.items():
         for _, group in groupby(state.fragments(out, dataset), key=lambda item: item[0].split("--", 1)[1]):
             tables = []
             for key, path in group:
                 table = state.read_fragment(path)
-                tables.append(place_rows(table, packed[key]) if key in packed else table)
+                for one in stores:
+                    table = one.relocate(key, table)
+                tables.append(table)
             yield pa.concat_tables(tables)

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from catalog.errors import OutputError
 from catalog.hashes import bits_hash, image_hash
 from catalog.names import image_name, mask_name, modality_token
-from catalog.stores import Store, open_store
+from catalog.stores.base import CaseWriter
+from catalog.stores.registry import find_store
 from curate.errors import CaseError
-from curate.ledger.fragments import Marker, fragment_path, open_path, piece_path, write_fragment
+from curate.ledger.fragments import Marker, dataset_folders, fragment_path, open_path, write_fragment
 from curate.ledger.rows import DropRow, ImageRow, build_fragment
 from curate.masks.components import draw_bits
 from curate.pipeline.load import load_case
@@ -66,7 +67,7 @@ def curate_case(task: Task) -> Report:
 
 def _write(task: Task, labels: dict[int, Label]) -> tuple[list[ImageRow], list[DropRow], bool, str | None]:
     """Return rows kept and dropped, whether labels were resampled, and why the case failed."""
-    store = open_store(task.store, task.out, task.case.dataset, piece_path(task.out, task.case.dataset, task.key))
+    store = find_store(task.store).open_case(dataset_folders(task.out, task.case.dataset), task.key)
     images: list[ImageRow] = []
     drops: list[DropRow] = []
     try:
@@ -88,7 +89,7 @@ def _write(task: Task, labels: dict[int, Label]) -> tuple[list[ImageRow], list[D
 def _store_slice(
     task: Task,
     labels: dict[int, Label],
-    store: Store,
+    store: CaseWriter,
     channel: Channel,
     cut: CutSlice,
     pixels: NDArray[np.uint8],

@@ -9,6 +9,7 @@ from pathlib import Path
 from time import perf_counter, time
 from typing import Any
 
+from catalog.atomic import read_json, write_json
 from catalog.drop_reasons import Reason
 from catalog.label_map import FILE as LABELS_FILE
 from catalog.schema import SCHEMA_VERSION
@@ -74,7 +75,7 @@ def run(
         in_doubt_since = session.begin(out)
         plan = first if in_doubt_since is None else plan_run(recipe, source, out, options, in_doubt_since)
         begun(plan)
-        state.write_json(out / LABELS_FILE, plan.labels)
+        write_json(out / LABELS_FILE, plan.labels)
         take_back_unfinished(out, recipe.name)
         if plan.stale:
             remove_cases(out, recipe.name, plan.stale)
@@ -136,7 +137,7 @@ def _write_drop(out: Path, dataset: str, key: str, drop: DropRow, marker: state.
 
 def _note_run(out: Path, plan: Plan, options: Options, summary: Summary) -> None:
     path = out / "run.json"
-    report = state.read_json(path, {})
+    report = read_json(path, {})
     datasets: dict[str, Any] = report.get("datasets", {})
     recipe = plan.recipe
     datasets[recipe.name] = {
@@ -155,4 +156,4 @@ def _note_run(out: Path, plan: Plan, options: Options, summary: Summary) -> None
         "seconds": round(summary.seconds, 3),
         "finished": int(time()),
     }
-    state.write_json(path, {"medcorpus": version("medcorpus"), "schema_version": SCHEMA_VERSION, "datasets": datasets})
+    write_json(path, {"medcorpus": version("medcorpus"), "schema_version": SCHEMA_VERSION, "datasets": datasets})
