@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.atomic import write_whole
+from catalog.atomic import write_atomic
 from catalog.progress import Progress
 from predict.engines.engine import Engine, Labels
 from predict.errors import CaseError
@@ -212,11 +212,12 @@ def _write(source: Source, segmented: _Segmented, wanted: Wanted) -> Outcome:
 
         scores = score_case(case, labels)
     if wanted.overlay is not None:
-        from predict.outputs.overlay import draw_overlay, encode_png
+        from catalog.codecs.png import encode_image
+        from predict.outputs.overlay import draw_overlay
 
         picture = wanted.overlay / source.target.parent / f"{case.name}.png"
         make_folder(picture.parent)
-        write_whole(picture, encode_png(draw_overlay(case, labels)))
+        write_atomic(picture, encode_image(draw_overlay(case, labels)))
     return Outcome(
         case.name,
         case.modality,

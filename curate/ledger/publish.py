@@ -6,29 +6,29 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from catalog.stores.shards import Pack, Placed, pack, place_rows, sweep
+from catalog.stores.base import Finalised
+from catalog.stores.registry import store_records
 from catalog.tables import CATALOG_FILE, write_catalog
 from curate.ledger.case_key import CaseKey
 from curate.ledger.fragments import (
     dataset_folder,
+    dataset_folders,
     datasets,
     fragment_path,
     fragments,
     open_path,
-    piece_path,
     read_fragment,
-    read_json,
     read_result,
-    write_json,
 )
 
 
 def publish(out: Path) -> None:
-    """Make the corpus's tables from the fragments of all finished cases, and pack shards."""
-    packs = {dataset: _packed(out, dataset) for dataset in datasets(out)}
-    write_catalog(out, _tables(out, packs))
-    for dataset, packed in packs.items():
-        sweep(out, dataset, packed)
+    """Make the corpus's tables from the fragments of all finished cases, and finalise the stores' files."""
+    finalised = {dataset: _finalise(out, dataset) for dataset in datasets(out)}
+    write_catalog(out, _tables(out, finalised))
+    for stores in finalised.values():
+        for store in stores:
+            store.sweep()
 
 
 def remove_cases(out: Path, dataset: str, keys: Sequence[CaseKey]) -> None:
@@ -62,37 +62,29 @@ def remove_unfinished(out: Path, dataset: str) -> None:
         if not path.with_suffix(".arrow").exists():
             tokens = path.read_text(errors="replace").split() or [CaseKey.parse(path.stem).token]
             unfinished |= {(token, CaseKey.parse(path.stem).case) for token in tokens}
-    for piece in folder.glob("*.parquet"):
-        if not piece.with_suffix(".arrow").exists():
-            piece.unlink()
+    finished = {path.stem for path in folder.glob("*.arrow")}
     if begun and (out / CATALOG_FILE).exists():
         publish(out)
-    if unfinished:
-        for kind in ("images", "masks"):
-            for path in (out / kind / dataset).glob("*"):
-                token, _, case, *_ = [*path.name.split("--"), "", ""]
-                if (token, case) in unfinished:
-                    path.unlink()
+    for record in store_records():
+        record.load().discard(dataset_folders(out, dataset), finished, unfinished)
     for path in (*folder.glob("*.part"), *begun):
         path.unlink()
 
 
-def _packed(out: Path, dataset: str) -> Pack:
-    """Pack the pieces of a data set; the place of each of its cases is kept in its state folder."""
-    path = dataset_folder(out, dataset) / "shards.json"
-    packed = {key: Placed(*place) for key, place in read_json(path, {}).items()}
-    pieces = {str(key): piece_path(out, dataset, key) for key, _ in fragments(out, dataset)}
-    if not packed and not any(piece.exists() for piece in pieces.values()):
-        return {}
-    return pack(out, dataset, pieces, packed, lambda pack: write_json(path, pack))
+def _finalise(out: Path, dataset: str) -> list[Finalised]:
+    """Let every store finalise a data set."""
+    keys = [str(key) for key, _ in fragments(out, dataset)]
+    return [record.load().finalise(dataset_folders(out, dataset), keys) for record in store_records()]
 
 
-def _tables(out: Path, packs: dict[str, Pack]) -> Iterator[pa.Table]:
+def _tables(out: Path, finalised: dict[str, list[Finalised]]) -> Iterator[pa.Table]:
     """Yield the rows of each case of the corpus, those of its sequences together, in the catalog's order."""
-    for dataset, packed in packs.items():
+    for dataset, stores in finalised.items():
         for _, group in groupby(fragments(out, dataset), key=lambda item: item[0].case):
             tables = []
             for key, path in group:
                 table = read_fragment(path)
-                tables.append(place_rows(table, packed[str(key)]) if str(key) in packed else table)
+                for store in stores:
+                    table = store.relocate(str(key), table)
+                tables.append(table)
             yield pa.concat_tables(tables)

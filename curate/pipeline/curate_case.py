@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from catalog.errors import OutputError
 from catalog.hashes import bits_hash, image_hash
 from catalog.names import image_name, mask_name, modality_token
-from catalog.stores import Store, open_store
+from catalog.stores.base import CaseWriter
+from catalog.stores.registry import find_store
 from curate.errors import CaseError
 from curate.labels.registry import ENCODINGS
 from curate.ledger.case_result import CaseResult
-from curate.ledger.fragments import fragment_path, open_path, piece_path, write_fragment
+from curate.ledger.fragments import dataset_folders, fragment_path, open_path, write_fragment
 from curate.ledger.rows import DropRow, ImageRow, build_fragment
 from curate.masks.components import draw_bits
 from curate.pipeline.checks import case_warnings
@@ -73,7 +74,7 @@ def new_result(task: Task) -> CaseResult:
 
 def _write(task: Task, labels: dict[int, Label]) -> tuple[list[ImageRow], list[DropRow], CaseResult]:
     """Write a case's slices and masks; return rows kept and dropped, and the result so far."""
-    store = open_store(task.store, task.out, task.case.dataset, piece_path(task.out, task.case.dataset, task.key))
+    store = find_store(task.store).open_case(dataset_folders(task.out, task.case.dataset), str(task.key))
     images: list[ImageRow] = []
     drops: list[DropRow] = []
     result = new_result(task)
@@ -106,7 +107,7 @@ def _write(task: Task, labels: dict[int, Label]) -> tuple[list[ImageRow], list[D
 def _store_slice(
     task: Task,
     labels: dict[int, Label],
-    store: Store,
+    store: CaseWriter,
     channel: Channel,
     one: CaseSlice,
     pixels: NDArray[np.uint8],

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import perf_counter
 
+from catalog.atomic import write_json
 from catalog.drop_reasons import Reason
 from catalog.label_map import FILE as LABELS_FILE
 from curate.errors import CaseError, SourceError
@@ -13,7 +14,7 @@ from curate.executors.choose import choose_executor
 from curate.ledger.case_key import EXCLUDED, CaseKey
 from curate.ledger.case_result import CaseResult
 from curate.ledger.durability import new_session
-from curate.ledger.fragments import dataset_folder, fragment_path, fragments, write_fragment, write_json
+from curate.ledger.fragments import dataset_folder, fragment_path, fragments, write_fragment
 from curate.ledger.lock import exclusive
 from curate.ledger.publish import publish, remove_cases, remove_unfinished
 from curate.ledger.rows import DropRow, build_fragment

@@ -95,10 +95,10 @@ def _lines(summary: RunSummary) -> Iterator[str]:
             f"{kept:.0f} mm3 of foreground kept, {lost:.0f} mm3 lost"
         )
     if summary.labels_never_found:
-        yield f"  labels never found: {', '.join(summary.labels_never_found)}"
+        yield f"  labels never found: {_some(summary.labels_never_found)}"
     if summary.files_unnamed:
-        words = ", ".join(f"{word} ({count})" for word, count in summary.files_unnamed.items())
-        yield f"  label files that no label names: {words}"
+        words = [f"{word} ({count})" for word, count in summary.files_unnamed.items()]
+        yield f"  label files that no label names: {_some(words)}"
     if summary.slowest:
         yield f"  slowest case: {summary.slowest[0]}, {summary.slowest[1]:.1f} s"
     if summary.without_masks:
@@ -108,6 +108,11 @@ def _lines(summary: RunSummary) -> Iterator[str]:
     yield from _case_warnings(summary)
     for case, reason in sorted(summary.failed.items()):
         yield f"  failed: {case}: {reason}"
+
+
+def _some(words: list[str]) -> str:
+    more = f" and {len(words) - _SHOWN} more (all in run.json)" if len(words) > _SHOWN else ""
+    return ", ".join(words[:_SHOWN]) + more
 
 
 def _case_warnings(summary: RunSummary) -> Iterator[str]:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from catalog.atomic import write_whole
+from catalog.atomic import write_atomic
 from predict.outputs.summary import METRICS, Outcome, mean_of, means_by_modality, objects_table
 
 TITLES = {"dsc": "DSC", "nsd": "NSD", "dsc_cvpr24": "DSC cvpr24", "nsd_cvpr24": "NSD cvpr24"}
@@ -32,7 +32,7 @@ def print_scores(outcomes: Sequence[Outcome]) -> None:
 def write_tables(out: Path, outcomes: Sequence[Outcome], score: bool) -> None:
     """Write objects.csv where objects have names, and where cases are scored the challenge's two tables.
 
-    Raises OutputError as `write_whole` does.
+    Raises OutputError as `write_atomic` does.
     """
     tables = {}
     if (objects := objects_table(outcomes)) is not None:
@@ -42,4 +42,4 @@ def write_tables(out: Path, outcomes: Sequence[Outcome], score: bool) -> None:
 
         tables |= challenge_tables(outcomes)
     for name, text in tables.items():
-        write_whole(out / name, text.encode())
+        write_atomic(out / name, text.encode())

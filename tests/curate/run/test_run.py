@@ -16,7 +16,7 @@ from catalog.drop_reasons import Reason
 from catalog.errors import OutputError
 from catalog.pixels import PixelReader
 from catalog.schema import SORT_COLUMNS
-from catalog.stores import STORES
+from catalog.stores.registry import store_names
 from curate.errors import CaseError, RunError, SourceError
 from curate.executors.base import WorkerDied
 from curate.executors.processes import ProcessExecutor
@@ -73,7 +73,7 @@ def test_tables_and_files_agree(tmp_path: Path, source: Path) -> None:
     assert report["datasets"]["Blobs"]["masks"] == len(kept)
 
 
-@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("store", store_names())
 def test_a_second_run_does_nothing(tmp_path: Path, source: Path, done: list[str], store: str) -> None:
     run(recipe(), source, tmp_path / "out", store=store)
     before = contents(tmp_path / "out")
@@ -83,7 +83,7 @@ def test_a_second_run_does_nothing(tmp_path: Path, source: Path, done: list[str]
     assert contents(tmp_path / "out") == before
 
 
-@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("store", store_names())
 def test_the_number_of_workers_changes_nothing(tmp_path: Path, source: Path, store: str) -> None:
     run(recipe(), source, tmp_path / "one", store=store)
     options = Options(memory=MEMORY, store=store)
@@ -93,7 +93,7 @@ def test_the_number_of_workers_changes_nothing(tmp_path: Path, source: Path, sto
 
 def test_all_stores_hold_the_same_rows_and_pixels(tmp_path: Path, source: Path) -> None:
     seen = []
-    for store in STORES:
+    for store in store_names():
         out = tmp_path / store
         run(recipe(), source, out, store=store)
         reader = PixelReader(out)
@@ -112,7 +112,7 @@ def test_all_stores_hold_the_same_rows_and_pixels(tmp_path: Path, source: Path) 
     assert seen[0] == seen[1] == seen[2]
 
 
-@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("store", store_names())
 def test_a_new_case_adds_and_leaves_the_others_alone(tmp_path: Path, source: Path, done: list[str], store: str) -> None:
     run(recipe(), source, tmp_path / "out", store=store, limit=2)
     done.clear()
@@ -122,7 +122,7 @@ def test_a_new_case_adds_and_leaves_the_others_alone(tmp_path: Path, source: Pat
     assert _without_places(tmp_path / "out") == _without_places(tmp_path / "fresh")
 
 
-@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("store", store_names())
 def test_a_changed_input_is_done_again_and_its_old_files_go(
     tmp_path: Path, source: Path, done: list[str], store: str
 ) -> None:
@@ -287,7 +287,8 @@ from curate.pipeline import curate_case as pipeline
 from curate.run import run as running
 from curate.ledger import fragments as state, publish as publishing
 from curate.run.plan import Options
-import catalog.tables, catalog.stores.shards
+import catalog.atomic, catalog.tables
+from catalog.stores import packing, shards
 from tests.curate.corpora import recipe
 
 steps = int(sys.argv[4])
@@ -302,10 +303,12 @@ def counted(original):
     return step
 
 for module, names in (
-    (pipeline, ("write_fragment", "open_store", "image_hash", "build_fragment")),
+    (pipeline, ("write_fragment", "find_store", "image_hash", "build_fragment")),
     (running, ("curate_case",)),
-    (publishing, ("write_catalog", "sweep", "pack")),
-    (state, ("write_json", "read_fragment")),
+    (publishing, ("write_catalog", "read_fragment")),
+    (shards, ("sweep", "pack")),
+    (packing, ("write_json",)),
+    (running, ("write_json",)),
 ):
     for name in names:
         setattr(module, name, counted(getattr(module, name)))
@@ -316,7 +319,7 @@ print("whole")
 """
 
 
-@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("store", store_names())
 def test_killed_anywhere_the_same_command_goes_on_to_the_same_corpus(tmp_path: Path, store: str) -> None:
     source = make_source(tmp_path / "source", 2)
     run(recipe(), source, tmp_path / "fresh", store=store)
@@ -337,7 +340,7 @@ def test_killed_anywhere_the_same_command_goes_on_to_the_same_corpus(tmp_path: P
         shutil.rmtree(out)
 
 
-@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("store", store_names())
 def test_killed_while_a_changed_case_is_done_again(tmp_path: Path, store: str) -> None:
     source = make_source(tmp_path / "source", 2)
     make_case(tmp_path / "changed" / "case_0", seed=5, shape=(18, 24, 20))
