@@ -6,7 +6,8 @@ the top or in a group of `cases`; the group takes precedence. null means the def
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, PlainValidator, Tag, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from catalog.names import ANATOMIES, DATASET_PATTERN, MODALITY_TOKENS
 from curate.imaging.window import PRESETS
@@ -18,6 +19,15 @@ URL_PATTERN = r"^https?://\S+$"
 LABEL_PATTERN = r"^[A-Za-z0-9_.+-]+$"
 CHANNEL_PATTERN = r"^(?:0|[1-9][0-9]{0,3})$"
 
+
+def _registered_encoding(name: Any) -> Any:
+    """Check the name of an encoding when a recipe is read, since encodings can be registered at any time."""
+    if not isinstance(name, str) or name not in ENCODINGS:
+        expected = " or ".join(map(repr, ENCODINGS))
+        raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
+    return name
+
+
 Axis = Literal["x", "y", "z"]
 AXES: tuple[Axis, ...] = ("x", "y", "z")
 if TYPE_CHECKING:
@@ -28,7 +38,9 @@ if TYPE_CHECKING:
 else:
     Modality = Literal[tuple(MODALITY_TOKENS)]
     Anatomy = Literal[ANATOMIES]
-    Encoding = Literal[tuple(ENCODINGS)]
+    Encoding = Annotated[
+        str, PlainValidator(_registered_encoding), WithJsonSchema({"type": "string", "enum": list(ENCODINGS)})
+    ]
     WindowName = Literal[(*PRESETS, "percentile", "minmax", "none")]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
