@@ -4,6 +4,7 @@ catalog.errors.MedcorpusError
 ├── RecipeError   "recipe"  a recipe is wrong: the message lists every fault
 ├── SourceError   "source"  the source folder does not exist, or contains no image of the recipe
 ├── RunError      "run"     the run cannot start: two images map to one case id, another run is active
+│   └── OptionError  "option"  an option has a value that is not allowed
 └── CaseError     "case"    one case cannot be used; `reason` is the one that drops.parquet records
 """
 
@@ -40,6 +41,17 @@ class RunError(MedcorpusError):
     """A run cannot start with these options; nothing is written."""
 
     code: ClassVar[str] = "run"
+
+
+class OptionError(RunError):
+    """An option of a run has a value that is not allowed; `option` is its name."""
+
+    code: ClassVar[str] = "option"
+
+    def __init__(self, option: str, detail: str) -> None:
+        super().__init__(f"{option}: {detail}")
+        self.option = option
+        self.detail = detail
 
 
 class CaseError(MedcorpusError):

@@ -50,6 +50,9 @@ class RunSummary:
         if self.slowest is None or result.seconds > self.slowest[1]:
             self.slowest = (result.case, result.seconds)
 
+    def __str__(self) -> str:
+        return "\n".join(_lines(self))
+
     @property
     def wrong(self) -> bool:
         """Whether the run ends with exit status 1: a case failed, or labels were given and no mask came out."""
@@ -75,8 +78,7 @@ def begin_summary(plan: Plan, excluded: str) -> RunSummary:
 
 def print_summary(summary: RunSummary) -> None:
     """Print what became of a recipe's cases."""
-    for line in _lines(summary):
-        print(line)
+    print(summary)
 
 
 def _lines(summary: RunSummary) -> Iterator[str]:
