@@ -52,7 +52,9 @@ def modality_token(modality: str, sequence: str | None = None) -> str:
     A sequence the release has no token for is written in the same way (`mr_swi`): exports to the release's own
     grammar map it, the corpus keeps it apart.
     """
-    token = MODALITY_TOKENS[modality]
+    token = MODALITY_TOKENS.get(modality)
+    if token is None:
+        raise CatalogError(f"unknown modality {modality!r}. Known are {', '.join(MODALITY_TOKENS)}")
     if sequence is None:
         return token
     return f"{token.removesuffix('_00')}_{sequence}"

@@ -27,7 +27,9 @@ def test_a_failure_leaves_the_earlier_content(broken: str, tmp_path: Path, monke
     file = tmp_path / "a.bin"
     write_atomic(file, b"before")
     monkeypatch.setattr(broken, fail)
-    with pytest.raises(OutputError, match=r"a\.bin cannot be written: No space left on device\. Free some space and run"):
+    with pytest.raises(
+        OutputError, match=r"a\.bin cannot be written: No space left on device\. Free some space and run"
+    ):
         write_atomic(file, b"after")
     assert file.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [file]
