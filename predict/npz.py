@@ -19,7 +19,7 @@ from isal import igzip_lib, isal_zlib
 from numpy.typing import NDArray
 
 from predict.errors import CaseError
-from predict.inputs import MOST_BYTES
+from predict.inputs.case import MOST_BYTES
 
 PACKED_PIECE, PIECE = 1 << 16, 1 << 18
 """Bytes that are read and inflated at once: they are still in a core's cache when they are summed and copied."""

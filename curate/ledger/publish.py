@@ -1,4 +1,4 @@
-"""The corpus kept whole: tables made from fragments, and cases taken back that are unfinished or have to go."""
+"""The corpus as a whole: tables made from fragments, and unfinished or superseded cases removed."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -9,61 +9,82 @@ import pyarrow as pa
 from catalog.stores.base import Finalised
 from catalog.stores.registry import store_records
 from catalog.tables import CATALOG_FILE, write_catalog
-from curate.ledger import fragments as state
+from curate.ledger.case_key import CaseKey
+from curate.ledger.fragments import (
+    dataset_folder,
+    dataset_folders,
+    datasets,
+    fragment_path,
+    fragments,
+    open_path,
+    read_fragment,
+    read_result,
+)
 
 
-def finish(out: Path) -> None:
-    """Make the corpus's tables from the fragments of all finished cases, and bring the stores' files to their end."""
-    finalised = {dataset: _finalise(out, dataset) for dataset in state.datasets(out)}
-    write_catalog(out, _fragments(out, finalised))
+def publish(out: Path) -> None:
+    """Make the corpus's tables from the fragments of all finished cases; stores finalise their files."""
+    finalised = {dataset: _finalise(out, dataset) for dataset in datasets(out)}
+    write_catalog(out, _tables(out, finalised))
     for stores in finalised.values():
         for one in stores:
             one.sweep()
 
 
-def remove_cases(out: Path, dataset: str, keys: Sequence[str]) -> None:
-    """Take finished cases out of the corpus: they become unfinished ones, which are taken back."""
+def remove_cases(out: Path, dataset: str, keys: Sequence[CaseKey]) -> None:
+    """Take finished cases out of the corpus: they become unfinished ones, which are removed."""
     for key in keys:
-        fragment = state.fragment_path(out, dataset, key)
-        images = state.read_fragment(fragment)["image"].unique().to_pylist()
-        tokens = {path.rpartition("/")[2].partition("--")[0] for path in images if path}
-        state.open_path(out, dataset, key).write_text("\n".join(sorted(tokens)))
+        fragment = fragment_path(out, dataset, key)
+        open_path(out, dataset, key).write_text("\n".join(_tokens(fragment, key)))
         fragment.unlink()
-    take_back_unfinished(out, dataset)
+    remove_unfinished(out, dataset)
 
 
-def take_back_unfinished(out: Path, dataset: str) -> None:
-    """Remove unfinished cases, those that a killed run left included: first from the tables, then from the disk."""
-    folder = state.dataset_folder(out, dataset)
+def _tokens(fragment: Path, key: CaseKey) -> list[str]:
+    """Return the modality tokens of a case's images; those of a damaged fragment by its key."""
+    try:
+        images = read_fragment(fragment)["image"].unique().to_pylist()
+    except (OSError, pa.ArrowException):
+        return [key.token]
+    return sorted({path.rpartition("/")[2].partition("--")[0] for path in images if path})
+
+
+def remove_unfinished(out: Path, dataset: str) -> None:
+    """Remove unfinished cases, those a killed run left included: first from the tables, then from the disk."""
+    folder = dataset_folder(out, dataset)
+    damaged = [path for _, path in fragments(out, dataset) if read_result(path) is None]
+    for path in damaged:
+        open_path(out, dataset, CaseKey.parse(path.stem)).write_text(CaseKey.parse(path.stem).token)
+        path.unlink()
     begun = list(folder.glob("*.open"))
     unfinished: set[tuple[str, str]] = set()
     for path in begun:
         if not path.with_suffix(".arrow").exists():
-            unfinished |= {(token, path.stem.split("--", 1)[1]) for token in path.read_text().split()}
+            tokens = path.read_text(errors="replace").split() or [CaseKey.parse(path.stem).token]
+            unfinished |= {(token, CaseKey.parse(path.stem).case) for token in tokens}
     finished = {path.stem for path in folder.glob("*.arrow")}
     if begun and (out / CATALOG_FILE).exists():
-        finish(out)
+        publish(out)
     for record in store_records():
-        record.load().discard(state.dataset_folders(out, dataset), finished, unfinished)
+        record.load().discard(dataset_folders(out, dataset), finished, unfinished)
     for path in (*folder.glob("*.part"), *begun):
         path.unlink()
 
 
 def _finalise(out: Path, dataset: str) -> list[Finalised]:
     """Let every store finalise a data set."""
-    keys = [key for key, _ in state.fragments(out, dataset)]
-    folders = state.dataset_folders(out, dataset)
-    return [record.load().finalise(folders, keys) for record in store_records()]
+    keys = [str(key) for key, _ in fragments(out, dataset)]
+    return [record.load().finalise(dataset_folders(out, dataset), keys) for record in store_records()]
 
 
-def _fragments(out: Path, finalised: dict[str, list[Finalised]]) -> Iterator[pa.Table]:
+def _tables(out: Path, finalised: dict[str, list[Finalised]]) -> Iterator[pa.Table]:
     """Yield the rows of each case of the corpus, those of its sequences together, in the catalog's order."""
     for dataset, stores in finalised.items():
-        for _, group in groupby(state.fragments(out, dataset), key=lambda item: item[0].split("--", 1)[1]):
+        for _, group in groupby(fragments(out, dataset), key=lambda item: item[0].case):
             tables = []
             for key, path in group:
-                table = state.read_fragment(path)
+                table = read_fragment(path)
                 for one in stores:
-                    table = one.relocate(key, table)
+                    table = one.relocate(str(key), table)
                 tables.append(table)
             yield pa.concat_tables(tables)

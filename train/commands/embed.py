@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from predict.selection_options import ALL, Every, Manifest, Only, Shares, SplitSeed, Without, select, split_of
+from predict.cli.selection_options import ALL, Every, Manifest, Only, Shares, SplitSeed, Without, select, split_of
 
 
 def embed(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
-from predict.selection_options import ALL, Every, Manifest, Only, Shares, SplitSeed, Without, select, split_of
+from predict.cli.selection_options import ALL, Every, Manifest, Only, Shares, SplitSeed, Without, select, split_of
 from train.learning.protocol import load_protocol, parse_value, protocol_fields
 
 if TYPE_CHECKING:  # torch stands behind it, which a help page does not need
