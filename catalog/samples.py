@@ -15,9 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from catalog.corpus import Corpus, check_columns
+from catalog.corpus import Corpus
 from catalog.errors import DataError
 from catalog.images import IMAGE_KEY, codes, image_numbers
+from catalog.schema import check_columns
 
 SHARES: Mapping[str, float] = MappingProxyType({"train": 0.8, "val": 0.1, "test": 0.1})
 """The splits, and the share of the patients in each where the catalog's `split` says nothing."""

@@ -9,10 +9,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.corpus import Corpus, check_columns
+from catalog.corpus import Corpus
 from catalog.errors import DataError
 from catalog.samples import SHARES, Samples, load_samples
-from catalog.schema import CATALOG_SCHEMA
+from catalog.schema import CATALOG_SCHEMA, check_columns
 
 WORDS = {"true": True, "false": False}
 NULL = "null"

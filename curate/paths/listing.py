@@ -34,6 +34,14 @@ class Listing:
         return names[low:high]
 
 
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 @dataclass
 class Folders:
     """Look-ups below `root`; folders are given as `""` or as a relative path that ends with `/`.
@@ -69,6 +77,9 @@ class Folders:
                 for entry in entries:
                     name = entry.name
                     if name.startswith("._") or name == ".DS_Store":  # what macOS leaves in archives
+                        continue
+                    if not _is_utf8(name):
+                        self.warnings.append(f"{folder}{name!a} was skipped: its name is not UTF-8; rename it")
                         continue
                     key = name if name.isascii() else unicodedata.normalize("NFC", name)
                     if entry.is_dir():
