@@ -18,6 +18,7 @@ import numpy as np
 from isal import igzip_lib, isal_zlib
 from numpy.typing import NDArray
 
+from catalog.sizes import format_size
 from predict.errors import CaseError
 from predict.inputs.case import MOST_BYTES
 
@@ -62,7 +63,8 @@ def _read_array(file: BinaryIO, key: str, info: zipfile.ZipInfo) -> NDArray[Any]
     shape, by_columns, dtype, begin = _read_header(start[:MOST_HEADER])
     nbytes = dtype.itemsize * prod(shape)
     if nbytes > MOST_BYTES:
-        raise CaseError(f"{key} claims {shape} of {dtype}, {nbytes / 2**30:.3g} GiB; at most 2 GiB are read")
+        limit = format_size(MOST_BYTES)
+        raise CaseError(f"{key} claims {shape} of {dtype}, {format_size(nbytes)}; at most {limit} are read")
     if info.file_size != begin + nbytes:
         other = "longer" if info.file_size > begin + nbytes else "shorter"
         raise CaseError(f"{key} is damaged: it is {other} than its header says")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from catalog.drop_reasons import Reason
 from catalog.errors import MedcorpusError
+from catalog.sizes import format_size
 from curate.errors import CaseError
 from curate.imaging.volume import Volume
 from curate.inputs import FileInput, Input
@@ -36,8 +37,8 @@ def read_channels(source: Input | Path, channels: Channels, limit: int | None = 
         name = source.name.rpartition("/")[2]
         raise CaseError(
             Reason.MEMORY,
-            f"{name} holds {header.nbytes / 1e9:.2f} GB ({' x '.join(map(str, header.shape))}), "
-            f"the limit is {limit / 1e9:.2f} GB; give more with --memory",
+            f"{name} holds {format_size(header.nbytes)} ({' x '.join(map(str, header.shape))}), "
+            f"the limit is {format_size(limit)}; give more with --memory",
         )
     return reader.read(source, channels)
 

@@ -5,7 +5,6 @@ Exit status: 0 done, 1 done but something failed, 2 asked wrongly. Heavy imports
 
 import json
 import os
-import re
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from catalog.errors import MedcorpusError
+from catalog.sizes import parse_size
 from predict.cli import options
 from predict.cli.selection_options import Every, Only, Shares, SplitSeed, Without, select, split_of
 
@@ -162,11 +162,10 @@ def _window(text: str) -> "Window":
 
 
 def _bytes(text: str) -> int:
-    """Return the bytes of `1G`, `512M` or a plain number."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", text.strip(), re.IGNORECASE)
-    if match is None or not float(match[1]):
-        raise typer.BadParameter(f"{text!r} is no size; write 1G or 512M", param_hint="--memory")
-    return int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " "))
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--memory") from None
 
 
 def main() -> None:

@@ -313,7 +313,7 @@ def test_a_corpus(predict, corpora, costless, tmp_path):
         (["{cases}", "--out", "{cases}/2DBox_US_1.npz"], "cannot be made: File exists"),
         (["{cases}", "--out", "{tmp}/o", "--propagation", "dirty"], "'clean', 'official'"),
         (["{cases}", "--out", "{tmp}/o", "--threads", "0"], "Invalid value for '--threads'"),
-        (["{cases}", "--out", "{tmp}/o", "--memory", "much"], "'much' is no size; write 1G or 512M"),
+        (["{cases}", "--out", "{tmp}/o", "--memory", "much"], "'much' is not a size: write a number and a unit"),
         (["{cases}", "--out", "{tmp}/o", "--window", "liver"], "'liver' is no window; allowed: abdomen"),
         (["{cases}", "--out", "{tmp}/o", "--min-iou", "2"], "Invalid value for '--min-iou'"),
         (["{cases}", "--out", "{tmp}/o", "--boxes", "{tmp}/b.csv"], "b.csv cannot be read"),
