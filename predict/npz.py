@@ -18,7 +18,7 @@ import numpy as np
 from isal import igzip_lib, isal_zlib
 from numpy.typing import NDArray
 
-from predict.errors import CaseError
+from predict.errors import Fault, InputError
 from predict.inputs.case import MOST_BYTES
 
 PACKED_PIECE, PIECE = 1 << 16, 1 << 18
@@ -44,19 +44,21 @@ def read_arrays(path: Path, needed: tuple[str, ...], wanted: tuple[str, ...] = (
     """Return the arrays of the keys that are needed, and of those that are wanted and there.
 
     Raises:
-        CaseError: the file is damaged or no .npz, lacks a key, or claims an array of more than `MOST_BYTES`.
+        InputError: the file is damaged or no .npz, lacks a key, or claims an array of more than `MOST_BYTES`.
     """
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
             if missing := [key for key in needed if key not in members]:
                 listed = ", ".join(members) or "none"
-                raise CaseError(f"there is no key {' and no '.join(missing)}; the keys are: {listed}")
+                raise InputError(Fault.KEYS, f"there is no key {' and no '.join(missing)}; the keys are: {listed}")
             return {key: _read_array(file, key, members[key]) for key in (*needed, *wanted) if key in members}
     except DAMAGED as error:
-        raise CaseError(f"the file is damaged or no .npz: {next(iter(str(error).splitlines()), '')}") from error
+        raise InputError(
+            Fault.UNREADABLE, f"the file is damaged or not an .npz: {next(iter(str(error).splitlines()), '')}"
+        ) from error
     except MemoryError as error:
-        raise CaseError("there is not enough memory to read the file") from error
+        raise InputError(Fault.TOO_LARGE, "there is not enough memory to read the file") from error
 
 
 def npz_of(key: str, array: NDArray[Any]) -> bytes:
@@ -88,10 +90,12 @@ def _read_array(file: BinaryIO, key: str, info: zipfile.ZipInfo) -> NDArray[Any]
     shape, by_columns, dtype, begin = _read_header(start[:MOST_HEADER])
     nbytes = dtype.itemsize * prod(shape)
     if nbytes > MOST_BYTES:
-        raise CaseError(f"{key} claims {shape} of {dtype}, {nbytes / 2**30:.3g} GiB; at most 2 GiB are read")
+        raise InputError(
+            Fault.TOO_LARGE, f"{key} claims {shape} of {dtype}, {nbytes / 2**30:.3g} GiB; at most 2 GiB are read"
+        )
     if info.file_size != begin + nbytes:
         other = "longer" if info.file_size > begin + nbytes else "shorter"
-        raise CaseError(f"{key} is damaged: it is {other} than its header says")
+        raise InputError(Fault.UNREADABLE, f"{key} is damaged: it is {other} than its header says")
     content, there = np.empty(nbytes, np.uint8), 0
     for piece in chain((start[begin:],), pieces):  # to the end, where the checksum is looked at
         content[there : there + len(piece)] = np.frombuffer(piece, np.uint8)
