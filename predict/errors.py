@@ -9,7 +9,7 @@ catalog.errors.MedcorpusError
     ├── WeightsError    weights     a weights file is missing, unsafe, damaged, or of another model
     ├── ExportError     export      a model cannot be exported, or its graphs differ from it
     ├── ScoreError      score       scores that cannot be computed or compared
-    └── InputError      see Fault   one case cannot be used; the others go on
+    └── InputError      input       one case cannot be used, for its `fault`; the others go on
 """
 
 from enum import StrEnum
@@ -18,7 +18,7 @@ from catalog.errors import MedcorpusError
 
 
 class Fault(StrEnum):
-    """Why a case was not segmented: the `code` of an `InputError`, also in the summary of --json."""
+    """Why a case was not segmented: the `fault` of an `InputError`, its `code` in the summary of --json."""
 
     # the file
     UNREADABLE = "unreadable"  # damaged, truncated, or not what its name says
@@ -75,13 +75,14 @@ class OptionError(PredictError):
 
 
 class InputError(PredictError):
-    """One case cannot be used; `code` and message say why, the other cases go on."""
+    """One case cannot be used; `fault` and message say why, the other cases go on."""
 
+    code = "input"
     exit_code = 1
 
     def __init__(self, fault: Fault, message: str) -> None:
         super().__init__(message)
-        self.code = fault.value
+        self.fault = fault
 
 
 class ModelError(PredictError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from catalog.progress import Progress
 
 if TYPE_CHECKING:
-    from curate.pipeline.task import Report
+    from curate.ledger.case_result import CaseResult
     from curate.run.plan import Plan
 
 
@@ -21,17 +21,17 @@ class CaseProgress:
         self._images = self._masks = 0
 
     def begin(self, plan: "Plan") -> None:
-        """Start to count a recipe's cases; those done before are said, not counted."""
+        """Start to count a recipe's cases; finished ones are named, not counted."""
         self._start = monotonic()
         if plan.done:
-            print(f"{plan.recipe.name}: {len(plan.done)} cases are done already", file=sys.stderr)
+            print(f"{plan.recipe.name}: {len(plan.done)} cases are finished already", file=sys.stderr)
         self._progress = Progress(len(plan.tasks), name=plan.recipe.name)
 
-    def add(self, report: "Report") -> None:
+    def add(self, result: "CaseResult") -> None:
         """Count a case that has ended."""
         assert self._progress is not None
-        self._images += report.images
-        self._masks += report.masks
+        self._images += result.images
+        self._masks += result.masks
         seconds = max(monotonic() - self._start, 1e-6)
         self._progress.advance(f"{self._images / seconds:.0f} slices/s, {self._masks / seconds:.0f} masks/s")
 

@@ -5,7 +5,6 @@ Exit status: 0 done, 1 done but something failed, 2 usage or configuration error
 
 import json
 import os
-import re
 import sys
 from importlib import import_module
 from importlib.metadata import version
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from catalog.errors import MedcorpusError
+from catalog.sizes import parse_size
 from predict.cli import options
 from predict.cli.cases import CaseArguments, check_arguments, corpus_cases, default_out, folder_cases
 from predict.cli.selection_options import Every, Only, Shares, SplitSeed, Without, select, split_of
@@ -176,11 +176,10 @@ def _last_line(found: "FoundCases", remaining: "Remaining", result: "RunResult",
 
 
 def _bytes(text: str) -> int:
-    """Return the bytes of `1G`, `512M` or a plain number."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", text.strip(), re.IGNORECASE)
-    if match is None or not float(match[1]):
-        raise OptionError(f"--memory {text}: write a size such as 512M or 1G")
-    return int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " "))
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise OptionError(f"--memory: {error}") from None
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from catalog.atomic import write_whole
+from catalog.atomic import write_atomic
 from catalog.errors import OutputError
 
 DIGEST = hashlib.sha256().digest_size
@@ -42,7 +42,7 @@ class BlobCache:
         """Store the content; return a message where that fails, since nothing depends on it."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(self.path, hashlib.sha256(content).digest() + content)
+            write_atomic(self.path, hashlib.sha256(content).digest() + content)
             self._prune()
         except (OSError, OutputError) as error:
             return f"the compiled model is not cached: {error}"

@@ -17,8 +17,8 @@ from predict.inputs.case import PromptedCase, modality_of
 from predict.inputs.case_file import CaseFile
 from predict.inputs.complete import with_boxes, with_hints, with_truth
 from predict.inputs.kinds import CHALLENGE
+from predict.inputs.npz import read_arrays
 from predict.notes import Note, NoteKind
-from predict.npz import read_arrays
 from predict.prompts.forms import as_boxes, as_pixels
 
 NO_SPACING = Note(NoteKind.NO_SPACING, "there is no key spacing: its NSD counts in voxels, not in mm")

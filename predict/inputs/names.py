@@ -91,7 +91,7 @@ def by_case(
         try:
             name = names.find(word, partial(fits, entry))
         except InputError as error:
-            faults[word] = InputError(Fault(error.code), f"{what} are given for it, but {error}")
+            faults[word] = InputError(error.fault, f"{what} are given for it, but {error}")
             continue
         if name in words:
             message = f"{what} are given for it under two names, {words[name]} and {word}: use one of them"

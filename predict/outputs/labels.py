@@ -3,15 +3,15 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from catalog.atomic import write_whole
+from catalog.atomic import write_atomic
+from catalog.codecs.npz import encode_npz
+from catalog.codecs.png import encode_labels
 from predict.engines.engine import LabelMap
 from predict.errors import FolderError
 from predict.inputs.scan_geometry import ScanGeometry
-from predict.npz import npz_of
 from predict.outputs.meta_image import meta_image_of
 from predict.outputs.nifti import nifti_of
 from predict.outputs.nrrd import nrrd_of
-from predict.outputs.png import png_of
 
 SCAN_FORMATS: dict[str, Callable[[LabelMap, bytes], bytes]] = {
     ".nii.gz": nifti_of,
@@ -31,14 +31,14 @@ def write_labels(path: Path, labels: LabelMap, geometry: ScanGeometry | None = N
         FolderError: the folder cannot be made.
     """
     make_folder(path.parent)
-    write_whole(path, _encoded(path, labels, geometry))
+    write_atomic(path, _encoded(path, labels, geometry))
 
 
 def _encoded(path: Path, labels: LabelMap, geometry: ScanGeometry | None) -> bytes:
     if geometry is not None:
         encode = next(encode for suffix, encode in SCAN_FORMATS.items() if path.name.endswith(suffix))
         return encode(geometry.to_file(labels), geometry.header)
-    return png_of(labels) if path.suffix == ".png" else npz_of("segs", labels)
+    return encode_labels(labels) if path.suffix == ".png" else encode_npz({"segs": labels})
 
 
 def make_folder(folder: Path) -> None:

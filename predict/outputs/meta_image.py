@@ -5,10 +5,8 @@ Format: itk.org/Wiki/ITK/MetaIO/Documentation.
 
 import re
 
-from isal import isal_zlib
-
+from catalog.codecs.compress import compress
 from predict.engines.engine import LabelMap
-from predict.npz import LEVEL
 
 GEOMETRY = (
     "NDims", "TransformMatrix", "Rotation", "Orientation", "Offset", "Position", "Origin", "CenterOfRotation",
@@ -22,7 +20,7 @@ def meta_image_of(labels: LabelMap, header: bytes) -> bytes:
     """Return labels (k, j, i) as a MetaImage; the lines of its geometry are those of `header`, byte for byte."""
     lines = [line for line in header.splitlines() if _key(line) in GEOMETRY]
     voxels = labels.astype(labels.dtype.newbyteorder("<"), order="C", copy=False).tobytes()
-    packed = isal_zlib.compress(voxels, LEVEL)
+    packed = compress(voxels)
     before = [b"ObjectType = Image"]
     after = [
         b"BinaryData = True",

@@ -1,9 +1,7 @@
 """Label maps as gzipped NIfTI files with the geometry of their scan."""
 
-from isal import igzip
-
+from catalog.codecs.compress import Container, compress
 from predict.engines.engine import LabelMap
-from predict.npz import LEVEL
 
 SINGLE_FILE = {348: (b"n+1", 352), 540: (b"n+2\0\r\n\032\n", 544)}
 """For the size of a header: the magic of a file that holds header and voxels, and where these begin."""
@@ -27,4 +25,4 @@ def nifti_of(labels: LabelMap, header: bytes) -> bytes:
     own["aux_file"] = b""
     no_extension = b"\0" * (start - own.sizeof_hdr)
     little = labels.astype(labels.dtype.newbyteorder("<"), order="C", copy=False)
-    return igzip.compress(own.binaryblock + no_extension + little.tobytes(), LEVEL, mtime=0)
+    return compress(own.binaryblock + no_extension + little.tobytes(), Container.GZIP)

@@ -3,10 +3,8 @@
 Format: teem.sourceforge.net/nrrd/format.html.
 """
 
-from isal import igzip
-
+from catalog.codecs.compress import Container, compress
 from predict.engines.engine import LabelMap
-from predict.npz import LEVEL
 
 GEOMETRY = (
     "dimension", "space", "space dimension", "sizes", "spacings", "thicknesses", "axis mins", "axismins", "axis maxs",
@@ -22,7 +20,7 @@ def nrrd_of(labels: LabelMap, header: bytes) -> bytes:
     kept = [line for line in lines if _field(line) in GEOMETRY]
     own = [f"type: uint{8 * labels.dtype.itemsize}".encode(), b"encoding: gzip", b"endian: little"]
     voxels = labels.astype(labels.dtype.newbyteorder("<"), order="C", copy=False).tobytes()
-    return b"\n".join([magic, own[0], *kept, *own[1:], b"", igzip.compress(voxels, LEVEL, mtime=0)])
+    return b"\n".join([magic, own[0], *kept, *own[1:], b"", compress(voxels, Container.GZIP)])
 
 
 def _field(line: bytes) -> str | None:

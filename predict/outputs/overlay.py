@@ -52,12 +52,6 @@ def draw_overlay(case: PromptedCase, segs: LabelMap) -> NDArray[np.uint8]:
     return np.vstack([np.hstack(tiles[i : i + columns]) for i in range(0, len(tiles), columns)])
 
 
-def encode_png(picture: NDArray[np.uint8]) -> bytes:
-    """Return an RGB picture as a PNG file."""
-    _, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    return bytes(data)
-
-
 def _palette(boxes: int) -> NDArray[np.uint8]:
     """Return the colour of each label, RGB; row 0 is the background."""
     colours = label_colours(f"{i:05d}" for i in range(boxes))

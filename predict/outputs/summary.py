@@ -80,7 +80,7 @@ def to_json(
         ],
         "mean": _rounded(mean_of(by.values())),
         "by": {"modality": {name: _rounded(means) for name, means in by.items() if name is not None}},
-        "failed": {name: {"code": error.code, "message": str(error)} for name, error in failed.items()},
+        "failed": {name: {"code": error.fault.value, "message": str(error)} for name, error in failed.items()},
         "notes": [
             {"case": name, "code": note.kind.value, "count": note.count, "message": note.text}
             for name, note in (*(notes or {}).items(), *said)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from catalog.atomic import write_whole
+from catalog.atomic import write_atomic
 from predict.outputs.objects_table import csv_of, objects_table
 from predict.outputs.summary import Outcome
 
@@ -20,10 +20,10 @@ def write_tables(out: Path, finished: Sequence[Outcome], scored: Sequence[Outcom
     if objects is None:
         (out / OBJECTS).unlink(missing_ok=True)  # of an earlier run
     else:
-        write_whole(out / OBJECTS, objects.encode())
+        write_atomic(out / OBJECTS, objects.encode())
     if scored:
         for name, text in challenge_tables(scored).items():
-            write_whole(out / name, text.encode())
+            write_atomic(out / name, text.encode())
 
 
 def challenge_tables(outcomes: Sequence[Outcome]) -> dict[str, str]:

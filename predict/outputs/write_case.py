@@ -7,7 +7,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.atomic import write_whole
+from catalog.atomic import write_atomic
 from predict.engines.engine import LabelMap
 from predict.inputs.case import PromptedCase
 from predict.inputs.kinds import stem_of
@@ -45,11 +45,12 @@ def write_case(
 
         scores = score_case(case, labels)
     if options.overlay is not None:
-        from predict.outputs.overlay import draw_overlay, encode_png
+        from catalog.codecs.png import encode_image
+        from predict.outputs.overlay import draw_overlay
 
         picture = options.overlay / target.parent / f"{Path(case.name).name}.png"
         make_folder(picture.parent)
-        write_whole(picture, encode_png(draw_overlay(case, labels)))
+        write_atomic(picture, encode_image(draw_overlay(case, labels)))
     return Outcome(
         case.name,
         case.modality,

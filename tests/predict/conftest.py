@@ -42,7 +42,7 @@ def refused(fault: Fault) -> Iterator[None]:
     """The block raises an InputError of one line with this code."""
     with pytest.raises(InputError) as caught:
         yield
-    assert caught.value.code == fault
+    assert caught.value.fault is fault
     assert caught.value.exit_code == 1
     assert "\n" not in str(caught.value)
 

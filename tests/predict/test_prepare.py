@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from predict.engines.enlarge import enlarge
 from predict.prepare import fit_to, prepare_boxes, prepare_pixels
 
 from .conftest import IMAGES, read_image, script_pixels
@@ -61,3 +62,22 @@ def test_boxes_are_cut_off_as_in_the_script(height, width, dtype, seed):
     for row, column in np.ndindex(*boxes.shape):
         expected[row, column] = int(boxes[row, column] * (256 / max(height, width)))
     np.testing.assert_array_equal(prepare_boxes(boxes, fit_to(height, width, 256)), expected)
+
+
+@pytest.mark.parametrize("size", [100, 256, 257, 511, 512, 768, 1023, 1280, 2048])
+def test_pixels_and_masks_keep_their_place_on_the_way_to_the_model_and_back(size):
+    """The centre of a soft disc in the model's square and of what its logits paint, in pixels of the image."""
+    rng = np.random.default_rng(size)
+    fit, factor = fit_to(size, size, 256), size / 256
+    rows, columns = np.mgrid[:size, :size] + 0.5
+    for _ in range(5):
+        x, y = rng.uniform(80, 170, 2) * factor
+        soft = np.clip(60 - np.hypot(columns - x, rows - y) / factor, 0, 30) / 30
+        model = prepare_pixels((255 * soft).astype(np.uint8), fit)[0]
+        grid = np.arange(256) + 0.5
+        centre = np.array([model.sum(0) @ grid, model.sum(1) @ grid]) / model.sum()
+        np.testing.assert_allclose(centre * factor, [x, y], atol=0.02 * factor)
+
+        logits = (40 - np.hypot(grid[None] - x / factor, grid[:, None] - y / factor)).astype(np.float32)
+        painted = np.nonzero(enlarge(logits, fit))
+        np.testing.assert_allclose([painted[1].mean() + 0.5, painted[0].mean() + 0.5], [x, y], atol=0.1)

@@ -203,7 +203,7 @@ def test_a_fault_stays_with_its_case_and_in_its_place(tmp_path):
         progress,
     )
     assert [one.name for one in run.outcomes] == ["2DBox_US_1", "2DBox_US_3", "2DBox_US_4"]
-    assert {name: error.code for name, error in run.failed.items()} == {
+    assert {name: error.fault for name, error in run.failed.items()} == {
         "stray": Fault.MISSING,
         "2DBox_US_0": Fault.NO_PROMPT,
         "2DBox_US_2": Fault.TOO_LARGE,

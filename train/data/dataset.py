@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from catalog.errors import DataError, MedcorpusError
 from catalog.pixels import PixelReader
+from catalog.resize import resize_mask
 from catalog.samples import Samples
 from predict.prepare import Fit, fit_to, prepare_boxes, prepare_pixels
 from train.data.augment import (
@@ -109,16 +110,9 @@ class MaskDataset(Dataset[Item]):
 
 
 def prepare_mask(mask: NDArray[np.uint8], fit: Fit) -> NDArray[np.uint8]:
-    """Return (S, S) of 0 and 1 of a mask (h, w): resized by nearest neighbour, then zero-padded.
-
-    A mask so thin that no pixel of it is hit keeps every pixel that it touches.
-    """
-    size = (fit.columns, fit.rows)
-    small = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST) > 0
-    if not small.any():
-        small = cv2.resize((mask > 0).astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
+    """Return a mask (H, W) as (S, S) of 0 and 1: resized by area (see `resize_mask`), then zero-padded."""
     padded = np.zeros((fit.size, fit.size), np.uint8)
-    padded[: fit.rows, : fit.columns] = small
+    padded[: fit.rows, : fit.columns] = resize_mask(mask, fit.rows, fit.columns)
     return padded
 
 

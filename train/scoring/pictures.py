@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from catalog.atomic import write_whole
+from catalog.atomic import write_atomic
 from catalog.pixels import PixelReader
+from catalog.resize import resize_mask
 from catalog.samples import Samples
 from predict.engines.engine import Engine
 from train.scoring.evaluate import CaseScore, Engines, Evaluation, segment
@@ -56,7 +57,7 @@ def write_worst(folder: Path, evaluation: Evaluation, samples: Samples, engines:
     """
     content = io.BytesIO()
     Image.fromarray(draw_worst(evaluation, samples, engines, asking)).save(content, "PNG")
-    write_whole(folder / WORST, content.getvalue())
+    write_atomic(folder / WORST, content.getvalue())
 
 
 def draw_worst(evaluation: Evaluation, samples: Samples, engines: Engines, asking: Asking) -> Picture:
@@ -108,8 +109,8 @@ def draw_case(reference: Reference, engine: Engine[Any], tile: int = TILE) -> Pi
         corners = (np.add(box, [-x0, -y0, 1 - x0, 1 - y0]) * scale).round().astype(int).tolist()
         cv2.rectangle(picture, corners[:2], [corners[2] - 1, corners[3] - 1], BOX, 1)
         for one, colour in ((truth.mask, TRUTH), (mask, FOUND)):
-            enlarged = cv2.resize(one[y0:y1, x0:x1].view(np.uint8), size, interpolation=cv2.INTER_NEAREST_EXACT)
-            outlines, _ = cv2.findContours(enlarged, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+            resized = resize_mask(one[y0:y1, x0:x1], size[1], size[0]).view(np.uint8)
+            outlines, _ = cv2.findContours(resized, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
             cv2.drawContours(picture, outlines, -1, colour, 1)
     drawn: Picture = picture
     return drawn

@@ -31,7 +31,7 @@ def touch(folder, *names):
 
 
 def codes(found):
-    return {name: error.code for name, error in found.failed.items()}
+    return {name: error.fault for name, error in found.failed.items()}
 
 
 def names(found):

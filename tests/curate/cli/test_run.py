@@ -11,7 +11,7 @@ import pytest
 
 from tests.curate.corpora import RECIPE, contents, make_source
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def curate(*words: object, status: int = 0) -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from catalog.drop_reasons import Reason
 from curate.errors import CaseError
-from curate.labels.outline import fill_outlines
+from curate.labels.fill import fill_outlines
 from curate.readers import read
 
 Page = NDArray[np.bool_]
