@@ -22,7 +22,7 @@ COLUMNS = ("label_id", "instance", "area", "spacing_row", "spacing_col", "image_
 
 
 @dataclass(frozen=True)
-class CorpusImage:
+class CorpusCase:
     """Image `number` of the samples; its objects are its masks, the largest first.
 
     Where masks overlap, the reference labels show the smaller one. A box's jitter depends on its mask's name and the
@@ -94,7 +94,7 @@ class CorpusImage:
         return {name: self.samples.table[name][row].as_py() for name in names}
 
 
-def corpus_images(samples: Samples, jitter: int = 0, seed: int = 0, score: bool = False) -> Sequence[CorpusImage]:
+def corpus_images(samples: Samples, jitter: int = 0, seed: int = 0, score: bool = False) -> Sequence[CorpusCase]:
     """Return the images of samples that were loaded with COLUMNS, in the catalog's order."""
     pixels = PixelReader(samples.root)
-    return [CorpusImage(samples, pixels, number, jitter, seed, score) for number in range(samples.images)]
+    return [CorpusCase(samples, pixels, number, jitter, seed, score) for number in range(samples.images)]
