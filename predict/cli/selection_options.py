@@ -1,4 +1,4 @@
-"""The options by which every command of `train` chooses masks of a catalog."""
+"""The options that select masks of a catalog, for `predict` and for every command of `train`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:  # Arrow stands behind it, which a help page does not need
+if TYPE_CHECKING:  # it imports Arrow, which a help page does not need
     from catalog.selection import Selection
 
 ALL = "all"
@@ -25,18 +25,18 @@ Only = Annotated[
 ]
 Without = Annotated[
     list[str] | None,
-    typer.Option("--without", metavar="COLUMN=VALUE", help="Masks for which this does not hold. Repeatable."),
+    typer.Option("--without", metavar="COLUMN=VALUE", help="Masks for which this does not hold. May be repeated."),
 ]
-Every = Annotated[int, typer.Option("--every", min=1, help="Of a volume's slices along an axis, each n-th alone.")]
+Every = Annotated[int, typer.Option("--every", min=1, help="Keep every N-th slice of each volume and axis.")]
 Shares = Annotated[
     str | None,
     typer.Option(
         "--shares",
         metavar="NAME=SHARE,...",
-        help="How patients without a split are dealt out.  [default: train=0.8,val=0.1,test=0.1]",
+        help="Split ratios for patients whose catalog `split` is empty.  [default: train=0.8,val=0.1,test=0.1]",
     ),
 ]
-SplitSeed = Annotated[int, typer.Option("--split-seed", help="Another number deals patients out anew.")]
+SplitSeed = Annotated[int, typer.Option("--split-seed", help="Seed of the patient split.")]
 
 
 def select(
@@ -47,16 +47,16 @@ def select(
     shares: str | None,
     split_seed: int,
 ) -> "Selection":
-    """Return the masks that the options choose.
+    """Return the selection that the options describe.
 
     Raises:
-        DataError: the shares cannot be read; conditions are looked at where the selection is loaded.
+        DataError: the shares cannot be read; conditions are checked when the selection is loaded.
     """
     from catalog.samples import SHARES
     from catalog.selection import Selection
 
-    dealt = SHARES if shares is None else parse_shares(shares)
-    return Selection(manifest, tuple(only or ()), tuple(without or ()), every, dict(dealt), split_seed)
+    ratios = SHARES if shares is None else parse_shares(shares)
+    return Selection(manifest, tuple(only or ()), tuple(without or ()), every, dict(ratios), split_seed)
 
 
 def split_of(text: str) -> str | None:
@@ -68,7 +68,7 @@ def parse_shares(text: str) -> dict[str, float]:
     """Return the share of each split of `train=0.7,val=0.1,test=0.2`; they need not sum to 1.
 
     Raises:
-        DataError: a share is no positive number, or a split stands twice.
+        DataError: a share is not a positive number, or a split occurs twice.
     """
     from catalog.errors import DataError
 
@@ -80,8 +80,8 @@ def parse_shares(text: str) -> dict[str, float]:
         except ValueError:
             share = float("nan")
         if not name or not equals or not 0 < share < float("inf"):
-            raise DataError(f"--shares {text}: {part!r} is no share: write NAME=SHARE,..., such as train=0.8,test=0.2")
+            raise DataError(f"--shares {text}: {part!r} is not a share; write NAME=SHARE,..., as train=0.8,test=0.2")
         if name in shares:
-            raise DataError(f"--shares {text}: {name!r} stands twice")
+            raise DataError(f"--shares {text}: {name!r} occurs twice")
         shares[name] = share
     return shares

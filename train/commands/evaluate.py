@@ -6,7 +6,14 @@ from typing import Annotated
 
 import typer
 
-from predict.cli.options import Cache, Engine, EngineName, Precision, PrecisionName, Threads
+from predict.cli.options import (
+    CacheOption,
+    EngineChoice,
+    EngineOption,
+    PrecisionChoice,
+    PrecisionOption,
+    ThreadsOption,
+)
 from predict.cli.selection_options import Every, Manifest, Only, Shares, SplitSeed, Without, select, split_of
 
 
@@ -44,10 +51,10 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(help="Write masks.csv, cases.csv, scores.json, scores.md and worst.png here.")
     ] = None,
-    engine: Engine = EngineName.auto,
-    precision: Precision = PrecisionName.auto,
-    threads: Threads = None,
-    cache: Cache = None,
+    engine: EngineOption = EngineChoice.auto,
+    precision: PrecisionOption = PrecisionChoice.auto,
+    threads: ThreadsOption = None,
+    cache: CacheOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON in place of the tables.")] = False,
 ) -> None:
     """Score models with a box around each mask: DSC and NSD by two scorers, with intervals, ratios and ranks."""
