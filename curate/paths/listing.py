@@ -1,4 +1,4 @@
-"""The folders of a source, listed as few times as possible: network disks make every look-up dear."""
+"""Cached directory listings, to keep metadata calls low on network file systems."""
 
 import os
 import unicodedata
@@ -14,7 +14,7 @@ _LOOKS_BEFORE_LISTING = 4
 
 
 class Listing:
-    """What lies in one folder: name in NFC to name as written on disk; links count as what they lead to."""
+    """The content of one folder: name in NFC to name as written on disk; a link counts as what it points to."""
 
     def __init__(self, files: dict[str, str], folders: dict[str, str]) -> None:
         self.files = files
@@ -52,7 +52,7 @@ class Folders:
             raise SourceError(f"the source folder {self.root} {what}; give the folder of the data with --source")
 
     def listing(self, folder: str) -> Listing:
-        """Return what lies in `folder`; empty where it is not, or (with a warning) closed."""
+        """Return the content of `folder`; empty where it does not exist, or (with a warning) cannot be read."""
         found = self._listings.get(folder)
         if found is None:
             found = self._listings[folder] = self._list(folder)
@@ -71,10 +71,13 @@ class Folders:
                     if name.startswith("._") or name == ".DS_Store":  # what macOS leaves in archives
                         continue
                     key = name if name.isascii() else unicodedata.normalize("NFC", name)
-                    if entry.is_dir():
-                        listing.folders[key] = name
-                    elif entry.is_file():
-                        listing.files[key] = name
+                    try:
+                        if entry.is_dir():
+                            listing.folders[key] = name
+                        elif entry.is_file():
+                            listing.files[key] = name
+                    except OSError as error:  # such as a link that leads to itself; the rest of the folder counts
+                        self.warnings.append(f"{self.root / folder / name} was skipped: {error.strerror}")
         except (FileNotFoundError, NotADirectoryError):
             pass
         except OSError as error:
