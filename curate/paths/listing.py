@@ -82,10 +82,13 @@ class Folders:
                         self.warnings.append(f"{folder}{name!a} was skipped: its name is not UTF-8; rename it")
                         continue
                     key = name if name.isascii() else unicodedata.normalize("NFC", name)
-                    if entry.is_dir():
-                        listing.folders[key] = name
-                    elif entry.is_file():
-                        listing.files[key] = name
+                    try:
+                        if entry.is_dir():
+                            listing.folders[key] = name
+                        elif entry.is_file():
+                            listing.files[key] = name
+                    except OSError as error:  # such as a link that leads to itself; the rest of the folder counts
+                        self.warnings.append(f"{self.root / folder / name} was skipped: {error.strerror}")
         except (FileNotFoundError, NotADirectoryError):
             pass
         except OSError as error:

@@ -66,8 +66,8 @@ def _read_array(file: BinaryIO, key: str, info: zipfile.ZipInfo) -> NDArray[Any]
     nbytes = dtype.itemsize * prod(shape)
     if nbytes > MOST_BYTES:
         raise InputError(
-            Fault.TOO_LARGE, f"{key} claims {shape} of {dtype}, {format_size(nbytes)}; at most {format_size(MOST_BYTES)}
-            are read"
+            Fault.TOO_LARGE,
+            f"{key} claims {shape} of {dtype}, {format_size(nbytes)}; at most {format_size(MOST_BYTES)} are read",
         )
     if info.file_size != begin + nbytes:
         other = "longer" if info.file_size > begin + nbytes else "shorter"
