@@ -25,9 +25,11 @@ def centroid(mask):
 
 def overlap(old, new):
     """Return how much of each of `new` equal parts lies in each of `old`, (new, old), as fractions of a new part."""
-    edges = [[max(Fraction(0), min(Fraction(i + 1, new), Fraction(j + 1, old)) - max(Fraction(i, new), Fraction(j, old)))
-              * new for j in range(old)] for i in range(new)]  # fmt: skip
-    return np.array(edges, object)
+    def common(i, j):
+        low, high = max(Fraction(i, new), Fraction(j, old)), min(Fraction(i + 1, new), Fraction(j + 1, old))
+        return max(Fraction(0), high - low) * new
+
+    return np.array([[common(i, j) for j in range(old)] for i in range(new)], object)
 
 
 @pytest.mark.parametrize("size", [256, 257, 384, 512, 640, 767, 1023, 1024, 1280, 1536, 1791, 2048])
