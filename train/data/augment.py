@@ -75,8 +75,8 @@ CROP = "crop"
 LEAST_CROP = 64
 """Pixels: what is smaller shows its own pixels as squares."""
 BOX = ("box_jitter", "box_widen", "box_random")
-"""`box_jitter` moves each side outwards by a whole number of pixels from `low` to `high`. `box_widen` moves each side by
-a share of the box's width or height, inwards where it is negative. `box_random` replaces the box by any other one."""
+"""`box_jitter` moves each side outwards by a whole number of pixels from `low` to `high`, `box_widen` by a share of the
+box's width or height, inwards where it is negative. `box_random` replaces the box by any other one."""
 
 
 def check_table(table: Sequence[Augmentation]) -> None:

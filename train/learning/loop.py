@@ -70,7 +70,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Result:
-    """The end of a run: `score` is the best mean of validation DSC and NSD, or minus the least loss without mask losses."""
+    """The end of a run.
+
+    `score` is the best mean of validation DSC and NSD, or minus the least loss where no loss looks at masks.
+    """
 
     steps: int
     score: float
