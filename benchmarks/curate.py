@@ -21,7 +21,7 @@ from pathlib import Path
 from benchmarks.phantom import LABELS, make_phantom
 from benchmarks.script import convert
 from catalog.codecs.png import encode_bits, encode_image
-from catalog.stores import STORES
+from catalog.stores.registry import store_names
 from curate.executors.processes import ProcessExecutor, SerialExecutor
 from curate.pipeline.curate_case import curate_case
 from curate.pipeline.task import Report, Task
@@ -62,7 +62,7 @@ def main() -> None:
         print(f"phantom CT 512 x 512 x 200, {LABELS} labels; {os.cpu_count()} cores")
         script = _fresh(_time_script, image, label, folder)
         bare = _fresh(_time_decode_encode, image, label)
-        for store in STORES:
+        for store in store_names():
             tasks = plan_run(recipe, source, folder / store, Options(store=store, memory=8 << 30)).tasks
             seconds, report, peak = _fresh(_time_store, tasks)
             _print(store, seconds, report, peak, script[0], bare[0])
@@ -124,6 +124,9 @@ def _kept_pixels(image: Path, label: Path):
     pixels, bits = [], []
 
     class Collect:
+        def open_case(self, folders, key):
+            return self
+
         def image(self, name, picture):
             pixels.append(picture.copy())
             return pipeline_place
@@ -138,17 +141,17 @@ def _kept_pixels(image: Path, label: Path):
         def abort(self):
             pass
 
-    from catalog.stores import Place
+    from catalog.stores.base import Place
 
     pipeline_place = Place("", None)
     recipe = parse_recipe(RECIPE + "".join(f"  label_{n}: {n}\n" for n in range(1, LABELS + 1)), Path("phantom.yaml"))
     with tempfile.TemporaryDirectory() as out:
         task = plan_run(recipe, image.parents[1], Path(out), Options(memory=8 << 30)).tasks[0]
-        original, pipeline.open_store = pipeline.open_store, lambda *_: Collect()
+        original, pipeline.find_store = pipeline.find_store, lambda _: Collect()
         try:
             curate_case(task)
         finally:
-            pipeline.open_store = original
+            pipeline.find_store = original
     return pixels, bits
 
 
@@ -191,7 +194,7 @@ def _print(name: str, seconds: float, report: Report, peak: float, script: float
 def _real(recipe_name: str, source: Path) -> None:
     """Print the stores' figures on a real source, all its cases three times over in one warm process."""
     recipe = load_recipe(find_recipe(recipe_name))
-    for store in STORES:
+    for store in store_names():
         with tempfile.TemporaryDirectory() as out:
             tasks = plan_run(recipe, source, Path(out), Options(store=store, memory=8 << 30)).tasks
             seconds, images, masks, peak = _fresh(_time_real, tasks)

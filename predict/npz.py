@@ -1,4 +1,4 @@
-"""NumPy's .npz, read and written through ISA-L: half of zlib's time to inflate, a twentieth to deflate.
+"""NumPy's .npz files, read through ISA-L in half of zlib's time.
 
 An .npz is a zip of .npy files. `zipfile` finds the members; their bytes are inflated here, piece after piece into the
 array itself. What claims more than may be is refused at its header, and nothing is inflated beyond what it claims.
@@ -19,14 +19,12 @@ from isal import igzip_lib, isal_zlib
 from numpy.typing import NDArray
 
 from predict.errors import CaseError
-from predict.inputs import MOST_BYTES
+from predict.inputs.case import MOST_BYTES
 
 PACKED_PIECE, PIECE = 1 << 16, 1 << 18
 """Bytes that are read and inflated at once: they are still in a core's cache when they are summed and copied."""
 MOST_HEADER = 1 << 14
 """Bytes within which the header of an .npy file ends: NumPy takes none beyond 10,000."""
-LEVEL = 1
-"""Of deflate, 0 to 3: labels are long runs, of which it makes fewer bytes than zlib's level 1."""
 DAMAGED = (
     zipfile.BadZipFile,
     OSError,
@@ -36,8 +34,6 @@ DAMAGED = (
 )
 ENCRYPTED = 1
 LOCAL_HEADER = 30
-MASKED = 0xFFFFFFFF
-"""Stands where a number is told in Zip64's fields."""
 
 
 def read_arrays(path: Path, needed: tuple[str, ...], wanted: tuple[str, ...] = ()) -> dict[str, NDArray[Any]]:
@@ -57,28 +53,6 @@ def read_arrays(path: Path, needed: tuple[str, ...], wanted: tuple[str, ...] = (
         raise CaseError(f"the file is damaged or no .npz: {next(iter(str(error).splitlines()), '')}") from error
     except MemoryError as error:
         raise CaseError("there is not enough memory to read the file") from error
-
-
-def npz_of(key: str, array: NDArray[Any]) -> bytes:
-    """Return the content of an .npz file of one array."""
-    array = np.ascontiguousarray(array)
-    header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(array))
-    parts = header.getvalue(), array.reshape(-1).view(np.uint8)
-    deflate = isal_zlib.compressobj(LEVEL, wbits=-15)
-    packed = b"".join([*map(deflate.compress, parts), deflate.flush()])
-    crc = isal_zlib.crc32(parts[1], isal_zlib.crc32(parts[0]))
-    # Version 4.5, name in UTF-8, deflated, midnight of 1 January 1980.
-    about = struct.pack("<HHHHHIII", 45, 1 << 11, zipfile.ZIP_DEFLATED, 0, 33, crc, MASKED, MASKED)
-    sizes = struct.pack("<HHQQ", 1, 16, sum(map(len, parts)), len(packed))
-    name = f"{key}.npy".encode()
-    local = struct.pack("<4s22sHH", b"PK\3\4", about, len(name), len(sizes)) + name + sizes
-    entry = struct.pack("<4sH22sHHHHHII", b"PK\1\2", 45, about, len(name), len(sizes), 0, 0, 0, 0, 0) + name + sizes
-    start = len(local) + len(packed)
-    end = struct.pack("<4sQHHIIQQQQ", b"PK\6\6", 44, 45, 45, 0, 0, 1, 1, len(entry), start)
-    end += struct.pack("<4sIQI", b"PK\6\7", 0, start + len(entry), 1)
-    end += struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, 1, 1, len(entry), MASKED, 0)
-    return b"".join((local, packed, entry, end))
 
 
 def _read_array(file: BinaryIO, key: str, info: zipfile.ZipInfo) -> NDArray[Any]:

@@ -11,15 +11,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.atomic import write_whole
+from catalog.atomic import write_atomic
+from catalog.progress import Progress
 from predict.engines.engine import Engine, Labels
 from predict.errors import CaseError
-from predict.inputs import Case, Source
-from predict.outputs import make_folder, write_labels
-from predict.progress import Progress
-from predict.propagate import MEMORY, Propagation
-from predict.segment import segment_case
-from predict.summary import Outcome
+from predict.inputs.case import Case, Source
+from predict.outputs.labels import make_folder, write_labels
+from predict.outputs.summary import Outcome
+from predict.propagation.segment import segment_case
+from predict.propagation.volume import MEMORY, Propagation
 
 SHOWN = 20
 
@@ -138,9 +138,7 @@ def predict_cases(
             ahead = read_ahead()
             ended: Future[Outcome]
             try:
-                ended = beside.submit(
-                    _write, source, _segment(reading.result(), engine, wanted, progress.slices), wanted
-                )
+                ended = beside.submit(_write, source, _segment(reading.result(), engine, wanted, progress.step), wanted)
             except (CaseError, MemoryError) as error:
                 ended = Future()
                 ended.set_exception(error)
@@ -168,7 +166,7 @@ def _note(run: Run, progress: Progress, name: str, ended: Future[Outcome]) -> No
         run.outcomes.append(outcome)
         if outcome.dropped:
             progress.say(f"{name}: not drawn, below --min-iou: {_listed(outcome.dropped)}")
-    progress.end()
+    progress.advance()
 
 
 def _listed(labels: tuple[int, ...]) -> str:
@@ -210,15 +208,16 @@ def _write(source: Source, segmented: _Segmented, wanted: Wanted) -> Outcome:
     seconds += perf_counter() - start
     scores = {}
     if wanted.score:
-        from predict.scoring import score_case
+        from predict.scoring.score_case import score_case
 
         scores = score_case(case, labels)
     if wanted.overlay is not None:
-        from predict.overlay import draw_overlay, encode_png
+        from catalog.codecs.png import encode_image
+        from predict.outputs.overlay import draw_overlay
 
         picture = wanted.overlay / source.target.parent / f"{case.name}.png"
         make_folder(picture.parent)
-        write_whole(picture, encode_png(draw_overlay(case, labels)))
+        write_atomic(picture, encode_image(draw_overlay(case, labels)))
     return Outcome(
         case.name,
         case.modality,

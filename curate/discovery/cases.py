@@ -1,16 +1,19 @@
 """Cases: which image, label files and patient belong together in a source folder."""
 
-import csv
-import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from catalog.names import modality_token, safe_part
+from curate.discovery.images import FoundImage, find_images, near_misses, some, subsample
+from curate.discovery.label_files import find_labels, words_as_labels
+from curate.discovery.patients import Patients
 from curate.errors import RunError, SourceError
+from curate.inputs import FileInput, Input
 from curate.paths.listing import Folders
-from curate.paths.pattern import Pattern, parse_pattern, render
-from curate.recipe.resolved import Group, PatientTable, Recipe
+from curate.paths.pattern import Pattern, parse_pattern
+from curate.recipe.resolved import Recipe
 
 _SHOWN = 10
 
@@ -19,178 +22,84 @@ _SHOWN = 10
 class Case:
     """One image with its labels: the unit of work.
 
-    `group` is the index into the recipe's groups; paths are relative to the source folder, with `/`. `labels`
-    holds (word, path): the word that stood for `{label}`, or ''; it is empty where no label file exists.
+    `group` is the index into the recipe's groups. `labels` holds (word, input): the word that stood for `{label}`, or
+    ''; it is empty where there is no label file.
     """
 
     dataset: str
     case: str
     patient: str
     group: int
-    image: str
-    labels: tuple[tuple[str, str], ...]
+    image: Input
+    labels: tuple[tuple[str, Input], ...]
 
 
 @dataclass(frozen=True)
 class Found:
-    """The cases by (case, group), the (case, reason) the recipe excludes, and what a user should know."""
+    """What a source holds.
 
+    `recipe` has the labels found for `labels: "*"`. `cases` are sorted by (case, group), `excluded` are the (case,
+    reason) that the recipe leaves out, `unnamed` counts label files by a word that no label names, `warnings` are what
+    a user should know.
+    """
+
+    recipe: Recipe
     cases: tuple[Case, ...]
     excluded: tuple[tuple[str, str], ...]
+    unnamed: dict[str, int]
     warnings: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Image:
-    group: int
-    path: str
-    fields: dict[str, str]
-    id: str
-    case: str
 
 
 def find_cases(recipe: Recipe, source: Path) -> Found:
     """Find the cases of a recipe in a source folder.
 
     A case whose label files are missing comes back with empty `labels`. Raises SourceError where no image or
-    no patient table is found, RunError where two files want one name in the corpus.
+    no patient table is found, RunError where two files map to the same case id.
     """
     folders = Folders(source)
     patterns = [parse_pattern(group.image) for group in recipe.groups]
-    images = [
-        _image(recipe.groups[index], index, path, fields)
-        for index, pattern in enumerate(patterns)
-        for path, fields in pattern.find(folders)
-    ]
+    images = find_images(recipe, folders, patterns)
     if not images:
         raise SourceError(_nothing_found(recipe, patterns, folders))
     reasons = {safe_part(case): reason for case, reason in recipe.exclude.items()}
     _refuse_twins(recipe, [image for image in images if image.case not in reasons])
-    chosen = [image for index in range(len(patterns)) for image in _subsample(recipe, images, index)]
-    patients = _Patients(recipe, folders)
+    chosen = [image for index in range(len(patterns)) for image in subsample(recipe, images, index)]
+    patients = Patients(recipe, folders)
     labels = [None if group.label is None else parse_pattern(group.label) for group in recipe.groups]
-    cases = [
-        Case(
-            dataset=recipe.name,
-            case=image.case,
-            patient=patients.of(image),
-            group=image.group,
-            image=image.path,
-            labels=tuple(_labels(recipe.groups[image.group], labels[image.group], folders, image.fields)),
+    cases, unnamed = [], Counter[str]()
+    for image in chosen:
+        if image.case in reasons:
+            continue
+        found = find_labels(recipe.groups[image.group], labels[image.group], folders, image.fields)
+        unnamed.update(found.unnamed)
+        cases.append(
+            Case(
+                dataset=recipe.name,
+                case=image.case,
+                patient=patients.of(image),
+                group=image.group,
+                image=FileInput(source, image.path),
+                labels=tuple((word, FileInput(source, path)) for word, path in found.files),
+            )
         )
-        for image in chosen
-        if image.case not in reasons
-    ]
     excluded = sorted({image.case for image in chosen} & reasons.keys())
+    words = [{word for case in cases if case.group == index for word, _ in case.labels} for index in range(len(labels))]
     return Found(
+        recipe=replace(recipe, groups=tuple(words_as_labels(*pair) for pair in zip(recipe.groups, words, strict=True))),
         cases=tuple(sorted(cases, key=lambda case: (case.case, case.group))),
         excluded=tuple((case, reasons[case]) for case in excluded),
-        warnings=(*_unexpected(recipe, images, reasons), *patients.warnings(), *folders.warnings),
+        unnamed=dict(sorted(unnamed.items())),
+        warnings=(
+            *_unexpected(recipe, images, reasons),
+            *near_misses(patterns, folders),
+            *patients.warnings(),
+            *folders.warnings,
+        ),
     )
 
 
-def _image(group: Group, index: int, path: str, fields: dict[str, str]) -> _Image:
-    if group.case is not None:
-        text = render(group.case, fields)
-    elif "case" in fields:
-        text = fields["case"]
-    else:
-        text = "_".join(fields.values()) or _stem(path)
-    return _Image(index, path, fields, text, safe_part(text))
-
-
-def _stem(path: str) -> str:
-    name = PurePosixPath(path).name
-    return name.removesuffix(".gz").rpartition(".")[0] or name
-
-
-def _subsample(recipe: Recipe, images: list[_Image], index: int) -> list[_Image]:
-    """Return every n-th image of a group, in name order where numbers count: frame_9, frame_10."""
-    own = [image for image in images if image.group == index]
-    step = recipe.groups[index].subsample
-    if step == 1:
-        return own
-    return sorted(own, key=_natural)[::step]
-
-
-def _natural(image: _Image) -> list[int | str]:
-    return [int(run) if i % 2 else run for i, run in enumerate(re.split(r"(\d+)", image.path, flags=re.ASCII))]
-
-
-def _labels(group: Group, label: Pattern | None, folders: Folders, fields: dict[str, str]) -> Iterator[tuple[str, str]]:
-    if label is None:
-        return
-    words: Iterable[str] = [""]
-    if group.encoding == "files":
-        words = dict.fromkeys(str(value) for own in group.labels for value in own.values)
-    several = label.wild or "instance" in label.fields
-    for word in words:
-        bound = {**fields, "label": word}
-        if several:
-            for path in label.paths(folders, bound):
-                yield word, path
-        else:
-            found = folders.path(label.fill(bound))
-            if found is not None:
-                yield word, found
-
-
-class _Patients:
-    """Tells each image's patient: by template, by CSV table, by the field `{patient}`, else by its case."""
-
-    def __init__(self, recipe: Recipe, folders: Folders) -> None:
-        self._rules = [group.patient for group in recipe.groups]
-        tables = {rule for rule in self._rules if isinstance(rule, PatientTable)}
-        self._tables = {table: _read_table(table, folders.root) for table in tables}
-        self._missing: dict[str, list[str]] = {}
-
-    def of(self, image: _Image) -> str:
-        rule = self._rules[image.group]
-        if isinstance(rule, str):
-            return render(rule, image.fields)
-        if rule is None:
-            return image.fields.get("patient", image.case)
-        table = self._tables[rule]
-        patient = table.get(image.id) or table.get(image.case)
-        if patient is None:
-            self._missing.setdefault(rule.csv, []).append(image.case)
-        return patient or image.case
-
-    def warnings(self) -> Iterator[str]:
-        for name, cases in self._missing.items():
-            unique = sorted(set(cases))
-            yield f"{name} names no patient for {_some(unique)}: each counts as a patient of its own"
-
-
-def _read_table(table: PatientTable, source: Path) -> dict[str, str]:
-    """Return case to patient of a CSV file (comma, semicolon or tab; UTF-8)."""
-    path = source / table.csv
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        first = text.partition("\n")[0]
-        rows = list(csv.reader(text.splitlines(), delimiter=max(",;\t", key=first.count)))
-    except FileNotFoundError:
-        raise SourceError(f"the recipe's patient table {table.csv} is not in {source}") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SourceError(f"the patient table {path} cannot be read: {error}") from None
-    header = [column.strip() for column in rows[0]] if rows else []
-    missing = [column for column in (table.case, table.patient) if column not in header]
-    if missing:
-        columns = ", ".join(header) or "(none)"
-        raise SourceError(f"the patient table {path} has no column {' and '.join(missing)}; it has: {columns}")
-    at_case, at_patient = header.index(table.case), header.index(table.patient)
-    patients: dict[str, str] = {}
-    for number, row in enumerate(rows[1:], 2):
-        if len(row) <= max(at_case, at_patient) or not row[at_case].strip() or not row[at_patient].strip():
-            continue
-        case, patient = row[at_case].strip(), row[at_patient].strip()
-        if patients.setdefault(case, patient) != patient:
-            raise SourceError(f"{path}:{number}: case {case!r} has two patients: {patients[case]!r}, {patient!r}")
-    return patients
-
-
-def _refuse_twins(recipe: Recipe, images: list[_Image]) -> None:
-    first: dict[tuple[str, str], _Image] = {}
+def _refuse_twins(recipe: Recipe, images: list[FoundImage]) -> None:
+    first: dict[tuple[str, str], FoundImage] = {}
     pairs = []
     for image in images:
         for channel in recipe.groups[image.group].channels:
@@ -207,7 +116,7 @@ def _refuse_twins(recipe: Recipe, images: list[_Image]) -> None:
         )
 
 
-def _unexpected(recipe: Recipe, images: list[_Image], reasons: dict[str, str]) -> Iterator[str]:
+def _unexpected(recipe: Recipe, images: list[FoundImage], reasons: dict[str, str]) -> Iterator[str]:
     found = {"cases": len({image.case for image in images}), "images": len(images)}
     for what, number in recipe.expect.items():
         if found[what] != number:
@@ -218,12 +127,7 @@ def _unexpected(recipe: Recipe, images: list[_Image], reasons: dict[str, str]) -
             yield f"no image matches {group.image}"
     unmatched = sorted(reasons.keys() - {image.case for image in images})
     if unmatched:
-        yield f"the recipe excludes what is not here: {_some(unmatched)}"
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
+        yield f"the recipe excludes what is not here: {some(unmatched)}"
 
 
 def _nothing_found(recipe: Recipe, patterns: list[Pattern], folders: Folders) -> str:
@@ -234,7 +138,7 @@ def _nothing_found(recipe: Recipe, patterns: list[Pattern], folders: Folders) ->
         reached = pattern.reach(folders)
         listing = folders.listing(reached)
         names = sorted([f"{name}/" for name in listing.folders.values()] + list(listing.files.values()))
-        lines.append(f"  looked for {pattern.text}; in {root / reached} lie: {_some(names) or '(nothing)'}")
+        lines.append(f"  looked for {pattern.text}; in {root / reached} lie: {some(names) or '(nothing)'}")
     for count, where, path in _elsewhere(patterns, folders):
         lines.append(f"  found {count} under {where}: use --source {path}")
     return "\n".join([*lines, *(f"  {warning}" for warning in folders.warnings)])

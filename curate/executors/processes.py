@@ -1,66 +1,29 @@
-"""How a function is mapped over tasks: in this process, or in several.
+"""Several worker processes on this machine."""
 
-An executor knows tasks by number, size and result only; a cluster engine fits in by the same two words.
-"""
-
-import ctypes
-import gc
 import multiprocessing
-import multiprocessing.connection
-import os
-import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
 
-T = TypeVar("T")
-R = TypeVar("R")
-
-
-@dataclass(frozen=True)
-class Died(Generic[T]):
-    """A task whose process was killed twice: once among others, once alone."""
-
-    task: T
-
-
-class Executor(Protocol):
-    """Maps a function over tasks; results come in any order."""
-
-    def map(self, function: Callable[[T], R], tasks: Sequence[T], weight: Callable[[T], int]) -> Iterator[R | Died[T]]:
-        """Yield a result, or Died, for each task; an exception of `function` ends the run."""
-
-
-class SerialExecutor:
-    """One task after the other, in this process."""
-
-    def map(self, function: Callable[[T], R], tasks: Sequence[T], weight: Callable[[T], int]) -> Iterator[R | Died[T]]:
-        """Yield results in the order of the tasks."""
-        _keep_memory()
-        thresholds = _collect_seldom()
-        try:
-            for task in tasks:
-                yield function(task)
-        finally:
-            gc.set_threshold(*thresholds)
-            gc.unfreeze()
+from curate.executors.base import R, T, WorkerDied
+from curate.executors.worker import start_worker
 
 
 @dataclass(frozen=True)
 class ProcessExecutor:
-    """Several worker processes that live over many tasks.
+    """Runs tasks in worker processes that live over many tasks.
 
-    No more tasks are under way than their weights (bytes of memory) leave room for in `memory`; one task is always let
-    in. When a worker is killed, the tasks that were under way are tried once more, each alone.
+    Tasks run side by side only as far as their weights (bytes) fit into `memory`; one task is always admitted. When a
+    worker is killed, the tasks under way are tried once more, each alone.
     """
 
     workers: int
     memory: int
 
-    def map(self, function: Callable[[T], R], tasks: Sequence[T], weight: Callable[[T], int]) -> Iterator[R | Died[T]]:
+    def map(
+        self, function: Callable[[T], R], tasks: Sequence[T], weight: Callable[[T], int]
+    ) -> Iterator[R | WorkerDied[T]]:
         """Yield results as they come."""
         waiting = list(reversed(tasks))
         while waiting:
@@ -71,14 +34,14 @@ class ProcessExecutor:
                 try:
                     yield pool.submit(function, task).result()
                 except BrokenProcessPool:
-                    yield Died(task)
+                    yield WorkerDied(task)
                 finally:
                     _stop(pool)
 
     def _map_until_broken(
         self, function: Callable[[T], R], waiting: list[T], weight: Callable[[T], int], suspects: list[T]
     ) -> Iterator[R]:
-        """Work `waiting` off from its end; where a worker dies, put what was under way into `suspects` and return."""
+        """Run `waiting` from its end; when a worker dies, put the tasks under way into `suspects` and return."""
         pool = self._pool(self.workers)
         running: dict[Future[R], tuple[T, int]] = {}
         try:
@@ -108,56 +71,11 @@ class ProcessExecutor:
         context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
         if "forkserver" in methods:
             context.set_forkserver_preload(["curate.pipeline.curate_case"])
-        return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
-
-
-def _keep_memory() -> None:
-    """Keep freed memory for the next case: asking the system anew for every volume costs a tenth of a case in page
-    faults. glibc only (mallopt(3): M_MMAP_MAX, M_TRIM_THRESHOLD); elsewhere nothing is changed.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):
-        return
-    mallopt(-4, 0)
-    mallopt(-1, 2**31 - 1)
-
-
-def _collect_seldom() -> tuple[int, int, int]:
-    """Let the collector look for reference cycles seldom, and return its former thresholds.
-
-    A case makes 10^5 small objects, none of them in a cycle, and each round over all that the libraries hold would
-    cost as much as a dozen slices.
-    """
-    thresholds = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
-    return thresholds
-
-
-def _start_worker() -> None:
-    """Leave Ctrl-C to the parent, end with it, and keep to one thread."""
-    _keep_memory()
-    _collect_seldom()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    import cv2
-    import pyarrow as pa
-
-    cv2.setNumThreads(1)
-    pa.set_cpu_count(1)
-
-
-def _end_with_parent() -> None:
-    """Exit as soon as the parent is gone: a worker that outlived it would write beside the next run."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
+        return ProcessPoolExecutor(workers, mp_context=context, initializer=start_worker)
 
 
 def _stop(pool: ProcessPoolExecutor) -> None:
-    """End a pool at once; what its workers had begun is taken back by the next run."""
+    """End a pool at once; the next run removes what its workers had begun."""
     for process in list((pool._processes or {}).values()):
         process.terminate()
     pool.shutdown(wait=True, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""A scan in memory, where its voxels lie in the patient, and the frame a radiologist looks at it in."""
+"""A scan in memory, the position of its voxels in the patient, and the frame a radiologist looks at it in."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,12 +17,13 @@ Affine = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Volume:
-    """Voxels as they are stored, with their place in space.
+    """Voxels as they are stored, with their position in space.
 
     `voxels[k, j, i]` (colour: `[k, j, i, channel]`) in the stored dtype and order, the fastest axis last; a source
     intensity is `voxel * slope + intercept`. `affine` (4, 4) maps (i, j, k, 1) to mm in RAS+; None where the format
-    has no geometry. `flat` marks a 2D image, as opposed to a volume that is one slice thick. `palette` (n, 3) holds
-    the colours of an indexed image.
+    has no geometry. `other_affine` is a second one the header gives (NIfTI's qform beside its sform) where the two
+    differ; `unplaced` marks a header that gives spacing but no position, so that `affine` is a convention. `flat` marks
+    a 2D image. `palette` (n, 3) holds the colours of an indexed image.
     """
 
     voxels: NDArray[Any]
@@ -31,6 +32,8 @@ class Volume:
     intercept: float = 0.0
     flat: bool = False
     palette: NDArray[np.uint8] | None = None
+    other_affine: Affine | None = None
+    unplaced: bool = False
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -75,8 +78,7 @@ def checked_affine(affine: Affine) -> Affine:
     if not (np.isfinite(affine).all() and spacing.all() and abs(np.linalg.det(affine[:3, :3] / spacing)) > 1e-6):
         raise CaseError(
             Reason.GEOMETRY,
-            f"the header's affine is singular or not finite: {affine[:3].tolist()}; "
-            "mend the header, or give `spacing` and `orient: native` in a recipe for files without geometry",
+            f"the header's affine is singular or not finite: {affine[:3].tolist()}; correct the header",
         )
     return affine
 

@@ -1,61 +1,60 @@
-"""One run at a time on a corpus, and what to trust after a power cut."""
+"""One run at a time on a corpus."""
 
-import json
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from curate.errors import RunError
-from curate.ledger.fragments import FOLDER, read_json, write_json
+from filelock import FileLock, SoftFileLock, Timeout
 
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+from curate.errors import RunError
+from curate.ledger.fragments import FOLDER
 
 
 @contextmanager
 def exclusive(out: Path) -> Iterator[None]:
-    """Hold the corpus for one run. Raises RunError where another run works on it."""
-    try:
-        import fcntl
-    except ImportError:  # no file locks of this kind on Windows
-        yield
-        return
-    folder = out / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RunError(f"another run works on {out}; wait for it, or give another --out") from error
-        yield
+    """Hold the corpus for one run; a folder made for a run that ends before it wrote anything is removed again.
 
-
-def begin(out: Path) -> float | None:
-    """Note that a run begins; return since when finished cases are in doubt, None where none is.
-
-    Files that were not yet on the disk when the power went may be there by name and without content. That is so where
-    the last run did not end well and the machine has been started since.
+    Raises RunError where another run works on it.
     """
-    path = out / FOLDER / "session.json"
+    folder = out / FOLDER
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = _acquired(folder / "lock", out)
     try:
-        last = read_json(path, {"ended": True})
-    except json.JSONDecodeError:  # itself a victim
-        last = {"ended": False, "boot": None, "begun": 0.0}
-    boot = _boot()
-    in_doubt = not last["ended"] and last["boot"] != boot
-    begun = last["begun"] if not last["ended"] else time.time()
-    write_json(path, {"ended": False, "boot": boot, "begun": begun})
-    return begun if in_doubt else None
+        yield
+    finally:
+        lock.release()
+        if made:
+            _remove_if_unused(folder / "lock", made)
 
 
-def end(out: Path) -> None:
-    """Note that a run ended and everything it wrote is on the disk."""
-    import os
+def _acquired(path: Path, out: Path) -> FileLock | SoftFileLock:
+    """Return the held lock; a file system without locks (some network disks) gets one by the file's existence."""
+    lock: FileLock | SoftFileLock = FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+        return lock
+    except NotImplementedError:
+        lock = SoftFileLock(path.with_suffix(".held"))
+    except Timeout as error:
+        raise _busy(out) from error
+    try:
+        lock.acquire(blocking=False)
+        return lock
+    except Timeout as error:
+        raise _busy(out, f"; if no run is active, delete {lock.lock_file}") from error
 
-    if hasattr(os, "sync"):
-        os.sync()
-    write_json(out / FOLDER / "session.json", {"ended": True})
+
+def _busy(out: Path, remedy: str = "") -> RunError:
+    return RunError(f"another run is writing to {out}; wait for it, or choose another --out{remedy}")
 
 
-def _boot() -> str | None:
-    return _BOOT_ID.read_text().strip() if _BOOT_ID.exists() else None
+def _remove_if_unused(lock: Path, made: list[Path]) -> None:
+    """Remove the folders this run made where they hold nothing but its lock."""
+    if [path.name for path in lock.parent.iterdir()] in ([], [lock.name]):
+        lock.unlink(missing_ok=True)
+        for path in made:
+            try:
+                path.rmdir()
+            except OSError:
+                return

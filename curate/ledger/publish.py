@@ -1,4 +1,4 @@
-"""The corpus kept whole: tables made from fragments, and cases taken back that are unfinished or have to go."""
+"""The corpus as a whole: tables made from fragments, and unfinished or superseded cases removed."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -6,69 +6,85 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from catalog.stores.shards import Pack, Placed, pack, place_rows, sweep
+from catalog.stores.base import Finalised
+from catalog.stores.registry import store_records
 from catalog.tables import CATALOG_FILE, write_catalog
-from curate.ledger import fragments as state
+from curate.ledger.case_key import CaseKey
+from curate.ledger.fragments import (
+    dataset_folder,
+    dataset_folders,
+    datasets,
+    fragment_path,
+    fragments,
+    open_path,
+    read_fragment,
+    read_result,
+)
 
 
-def finish(out: Path) -> None:
-    """Make the corpus's tables from the fragments of all finished cases, and pack shards."""
-    packs = {dataset: _packed(out, dataset) for dataset in state.datasets(out)}
-    write_catalog(out, _fragments(out, packs))
-    for dataset, packed in packs.items():
-        sweep(out, dataset, packed)
+def publish(out: Path) -> None:
+    """Make the corpus's tables from the fragments of all finished cases, and finalise the stores' files."""
+    finalised = {dataset: _finalise(out, dataset) for dataset in datasets(out)}
+    write_catalog(out, _tables(out, finalised))
+    for stores in finalised.values():
+        for store in stores:
+            store.sweep()
 
 
-def remove_cases(out: Path, dataset: str, keys: Sequence[str]) -> None:
-    """Take finished cases out of the corpus: they become unfinished ones, which are taken back."""
+def remove_cases(out: Path, dataset: str, keys: Sequence[CaseKey]) -> None:
+    """Take finished cases out of the corpus: they become unfinished ones, which are removed."""
     for key in keys:
-        fragment = state.fragment_path(out, dataset, key)
-        images = state.read_fragment(fragment)["image"].unique().to_pylist()
-        tokens = {path.rpartition("/")[2].partition("--")[0] for path in images if path}
-        state.open_path(out, dataset, key).write_text("\n".join(sorted(tokens)))
+        fragment = fragment_path(out, dataset, key)
+        open_path(out, dataset, key).write_text("\n".join(_tokens(fragment, key)))
         fragment.unlink()
-    take_back_unfinished(out, dataset)
+    remove_unfinished(out, dataset)
 
 
-def take_back_unfinished(out: Path, dataset: str) -> None:
-    """Remove unfinished cases, those that a killed run left included: first from the tables, then from the disk."""
-    folder = state.dataset_folder(out, dataset)
+def _tokens(fragment: Path, key: CaseKey) -> list[str]:
+    """Return the modality tokens of a case's images; those of a damaged fragment by its key."""
+    try:
+        images = read_fragment(fragment)["image"].unique().to_pylist()
+    except (OSError, pa.ArrowException):
+        return [key.token]
+    return sorted({path.rpartition("/")[2].partition("--")[0] for path in images if path})
+
+
+def remove_unfinished(out: Path, dataset: str) -> None:
+    """Remove unfinished cases, those a killed run left included: first from the tables, then from the disk."""
+    folder = dataset_folder(out, dataset)
+    damaged = [path for _, path in fragments(out, dataset) if read_result(path) is None]
+    for path in damaged:
+        open_path(out, dataset, CaseKey.parse(path.stem)).write_text(CaseKey.parse(path.stem).token)
+        path.unlink()
     begun = list(folder.glob("*.open"))
     unfinished: set[tuple[str, str]] = set()
     for path in begun:
         if not path.with_suffix(".arrow").exists():
-            unfinished |= {(token, path.stem.split("--", 1)[1]) for token in path.read_text().split()}
-    for piece in folder.glob("*.parquet"):
-        if not piece.with_suffix(".arrow").exists():
-            piece.unlink()
+            tokens = path.read_text(errors="replace").split() or [CaseKey.parse(path.stem).token]
+            unfinished |= {(token, CaseKey.parse(path.stem).case) for token in tokens}
+    finished = {path.stem for path in folder.glob("*.arrow")}
     if begun and (out / CATALOG_FILE).exists():
-        finish(out)
-    if unfinished:
-        for kind in ("images", "masks"):
-            for path in (out / kind / dataset).glob("*"):
-                token, _, case, *_ = [*path.name.split("--"), "", ""]
-                if (token, case) in unfinished:
-                    path.unlink()
+        publish(out)
+    for record in store_records():
+        record.load().discard(dataset_folders(out, dataset), finished, unfinished)
     for path in (*folder.glob("*.part"), *begun):
         path.unlink()
 
 
-def _packed(out: Path, dataset: str) -> Pack:
-    """Pack the pieces of a data set; where each of its cases lies is kept beside them."""
-    path = state.dataset_folder(out, dataset) / "shards.json"
-    packed = {key: Placed(*place) for key, place in state.read_json(path, {}).items()}
-    pieces = {key: state.piece_path(out, dataset, key) for key, _ in state.fragments(out, dataset)}
-    if not packed and not any(piece.exists() for piece in pieces.values()):
-        return {}
-    return pack(out, dataset, pieces, packed, lambda pack: state.write_json(path, pack))
+def _finalise(out: Path, dataset: str) -> list[Finalised]:
+    """Let every store finalise a data set."""
+    keys = [str(key) for key, _ in fragments(out, dataset)]
+    return [record.load().finalise(dataset_folders(out, dataset), keys) for record in store_records()]
 
 
-def _fragments(out: Path, packs: dict[str, Pack]) -> Iterator[pa.Table]:
+def _tables(out: Path, finalised: dict[str, list[Finalised]]) -> Iterator[pa.Table]:
     """Yield the rows of each case of the corpus, those of its sequences together, in the catalog's order."""
-    for dataset, packed in packs.items():
-        for _, group in groupby(state.fragments(out, dataset), key=lambda item: item[0].split("--", 1)[1]):
+    for dataset, stores in finalised.items():
+        for _, group in groupby(fragments(out, dataset), key=lambda item: item[0].case):
             tables = []
             for key, path in group:
-                table = state.read_fragment(path)
-                tables.append(place_rows(table, packed[key]) if key in packed else table)
+                table = read_fragment(path)
+                for store in stores:
+                    table = store.relocate(str(key), table)
+                tables.append(table)
             yield pa.concat_tables(tables)

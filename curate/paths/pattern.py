@@ -97,6 +97,12 @@ class Pattern:
         found = self._walk(folders, bound)
         return sorted({path for path, key in found if whole is None or whole.fullmatch(key)})
 
+    def find_filled(self, folders: Folders, bound: Mapping[str, str]) -> list[tuple[str, dict[str, str]]]:
+        """Return (path, fields that `bound` leaves free) of the files that match with `bound` filled in, sorted."""
+        whole = _compiled(self._whole(bound))
+        found = {path: whole.fullmatch(key) for path, key in self._walk(folders, bound)}
+        return sorted((path, match.groupdict()) for path, match in found.items() if match is not None)
+
     def reach(self, folders: Folders) -> str:
         """Return the first of the deepest folders that the pattern leads to, `""` for the source itself."""
         frontier = [""]

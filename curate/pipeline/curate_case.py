@@ -3,6 +3,7 @@
 import errno
 import posixpath
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -13,19 +14,23 @@ from numpy.typing import NDArray
 from catalog.errors import OutputError
 from catalog.hashes import bits_hash, image_hash
 from catalog.names import image_name, mask_name, modality_token
-from catalog.stores import Store, open_store
+from catalog.stores.base import CaseWriter
+from catalog.stores.registry import find_store
 from curate.errors import CaseError
-from curate.ledger.fragments import Marker, fragment_path, open_path, piece_path, write_fragment
+from curate.labels.registry import ENCODINGS
+from curate.ledger.case_result import CaseResult
+from curate.ledger.fragments import dataset_folders, fragment_path, open_path, write_fragment
 from curate.ledger.rows import DropRow, ImageRow, build_fragment
 from curate.masks.components import draw_bits
+from curate.pipeline.checks import case_warnings
 from curate.pipeline.load import load_case
-from curate.pipeline.slice import CutSlice, cut_slices
-from curate.pipeline.task import Report, Task, labels_by_class, tokens
+from curate.pipeline.slice import CaseSlice, slices_of
+from curate.pipeline.task import Task, labels_by_class, tokens
 from curate.recipe.resolved import Channel, Label
 
 
-def curate_case(task: Task) -> Report:
-    """Write a case's files and its fragment, whole or not at all, and report on it.
+def curate_case(task: Task) -> CaseResult:
+    """Write a case's files and its fragment, whole or not at all, and return what became of it.
 
     A case that cannot be used leaves a fragment with its reason. Raises OutputError where the corpus cannot be written.
     """
@@ -37,89 +42,103 @@ def curate_case(task: Task) -> Report:
         begun = open_path(task.out, case.dataset, task.key)
         begun.write_text("\n".join(tokens(task.group)))
         labels = labels_by_class(task.group)
-        images, drops, resampled, failure = _write(task, labels)
+        images, drops, result = _write(task, labels)
         table = build_fragment(images, drops, labels, task.label_ids, _label_sources(task), _constants(task))
-        report = Report(
-            task.key,
-            case.dataset,
-            case.case,
+        result = replace(
+            result,
             images=len(images),
             masks=sum(len(image.masks) for image in images),
-            drops=_count(drops),
+            drops=_counts(drops),
             seconds=perf_counter() - start,
-            resampled=resampled,
-            error=failure,
         )
-        write_fragment(
-            fragment,
-            table,
-            Marker(
-                task.fingerprint, str(task.source), case.case, failure is not None,
-                report.images, report.masks, report.seconds, resampled,
-            ),
-        )  # fmt: skip
+        write_fragment(fragment, table, result)
         begun.unlink()
     except OSError as error:
         raise _cannot_write(task.out, error) from error
-    return report
+    return result
 
 
-def _write(task: Task, labels: dict[int, Label]) -> tuple[list[ImageRow], list[DropRow], bool, str | None]:
-    """Return rows kept and dropped, whether labels were resampled, and why the case failed."""
-    store = open_store(task.store, task.out, task.case.dataset, piece_path(task.out, task.case.dataset, task.key))
+def new_result(task: Task) -> CaseResult:
+    """Return the result of a case of which nothing is known yet."""
+    inputs = tuple(source.name for source in (task.case.image, *(source for _, source in task.case.labels)))
+    return CaseResult(
+        task.key,
+        task.case.dataset,
+        task.fingerprint,
+        str(task.source),
+        task.run,
+        label_ids=task.label_ids,
+        inputs=inputs,
+    )
+
+
+def _write(task: Task, labels: dict[int, Label]) -> tuple[list[ImageRow], list[DropRow], CaseResult]:
+    """Write a case's slices and masks; return rows kept and dropped, and the result so far."""
+    store = find_store(task.store).open_case(dataset_folders(task.out, task.case.dataset), str(task.key))
     images: list[ImageRow] = []
     drops: list[DropRow] = []
+    result = new_result(task)
     try:
         loaded = load_case(task)
-        for cut in cut_slices(task.group, loaded, task.keep_empty):
-            drops += cut.dropped
-            for scan, pixels, bounds in zip(loaded.scans, cut.pixels, cut.bounds, strict=False):
-                images.append(_store_slice(task, labels, store, scan.channel, cut, pixels, bounds))
+        for one in slices_of(task.group, loaded, task.keep_empty):
+            drops += one.dropped
+            for channel, pixels, bounds in zip(task.group.channels, one.pixels, one.bounds, strict=False):
+                images.append(_store_slice(task, labels, store, channel, one, pixels, bounds))
         store.close()
     except CaseError as error:
         store.abort()
-        return [], [DropRow(error.reason, detail=error.detail)], False, error.detail
+        return [], [DropRow(error.reason, detail=error.detail)], replace(result, error=error.detail)
     except BaseException:
         store.abort()
         raise
-    return images, drops, loaded.resampled, None
+    seen = _seen(images, drops, labels)
+    decoded = loaded.decoded
+    result = replace(
+        result,
+        labels=seen,
+        resampled=decoded.resampled,
+        kept_mm3=decoded.kept_mm3,
+        lost_mm3=decoded.lost_mm3,
+        warnings=case_warnings(task, loaded, seen),
+    )
+    return images, drops, result
 
 
 def _store_slice(
     task: Task,
     labels: dict[int, Label],
-    store: Store,
+    store: CaseWriter,
     channel: Channel,
-    cut: CutSlice,
+    one: CaseSlice,
     pixels: NDArray[np.uint8],
     bounds: tuple[float, float],
 ) -> ImageRow:
     height, width = pixels.shape[:2]
     token = modality_token(channel.modality, channel.sequence)
-    name = image_name(token, task.case.dataset, task.case.case, cut.plane.axis, cut.plane.number)
+    name = image_name(token, task.case.dataset, task.case.case, one.plane.axis, one.plane.number)
     place = store.image(name, pixels)
     canvas = np.zeros((height, -(-width // 8)), np.uint8)
     masks = []
-    for mask in cut.masks:
+    for mask in one.masks:
         draw_bits(mask.runs, canvas)
         label_id = task.label_ids[labels[mask.label].name]
         mask_place = store.mask(mask_name(name, label_id, mask.instance), canvas, width)
         masks.append((mask, mask_place, bits_hash(canvas, width)))
         canvas[mask.y0 : mask.y1] = 0
     return ImageRow(
-        cut.plane, place, height, width, channel.modality, channel.sequence, bounds, image_hash(pixels), masks
+        one.plane, place, height, width, channel.modality, channel.sequence, bounds, image_hash(pixels), masks
     )
 
 
 def _label_sources(task: Task) -> dict[int, str]:
     """Return the file each label was read from, by class number; several instance files are named by a pattern."""
-    paths = dict(task.case.labels)
-    if task.group.encoding == "files":
+    names = {word: source.name for word, source in task.case.labels}
+    if ENCODINGS[task.group.encoding].by_word:
         return {
-            label.id: ", ".join(paths[word] for word in label.values if word in paths) for label in task.group.labels
+            label.id: ", ".join(names[word] for word in label.values if word in names) for label in task.group.labels
         }
-    names = [path for _, path in task.case.labels]
-    source = names[0] if len(names) == 1 else f"{posixpath.commonpath(names)}/*" if names else ""
+    paths = [source.name for _, source in task.case.labels]
+    source = paths[0] if len(paths) == 1 else f"{posixpath.commonpath(paths)}/*" if paths else ""
     return dict.fromkeys(labels_by_class(task.group), source)
 
 
@@ -130,17 +149,22 @@ def _constants(task: Task) -> dict[str, Any]:
         "dataset": case.dataset,
         "case": case.case,
         "patient": case.patient,
-        "source_image": case.image,
+        "source_image": case.image.name,
     }
 
 
-def _count(drops: list[DropRow]) -> dict[str, int]:
+def _counts(drops: list[DropRow]) -> dict[str, int]:
     return {reason.value: count for reason, count in Counter(drop.reason for drop in drops).items()}
+
+
+def _seen(images: list[ImageRow], drops: list[DropRow], labels: dict[int, Label]) -> tuple[str, ...]:
+    """Return the labels of which any component was met, kept or dropped."""
+    kept = {mask.label for image in images for mask, _, _ in image.masks}
+    dropped = {drop.mask.label for drop in drops if drop.mask is not None}
+    return tuple(sorted(labels[number].name for number in kept | dropped))
 
 
 def _cannot_write(out: Path, error: OSError) -> OutputError:
     if error.errno == errno.ENOSPC:
-        return OutputError(
-            f"the disk of {out} is full; make room and give the same command again: it goes on from here"
-        )
-    return OutputError(f"cannot write to {out}: {error}; mend that and give the same command again")
+        return OutputError(f"the disk of {out} is full; free some space and run the same command again to resume")
+    return OutputError(f"cannot write to {out}: {error}; correct that and run the same command again")

@@ -1,4 +1,4 @@
-"""Slices of a case with their masks, and what was dropped of them."""
+"""Slices of a case with their masks, and what was dropped from them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from curate.imaging.window import apply_window, window_bounds
 from curate.ledger.rows import DropRow
 from curate.masks.select import DroppedMask, Layer, Mask, find_masks
 from curate.masks.unions import find_unions, union_labels
-from curate.pipeline.load import LoadedCase, Scan
+from curate.pipeline.load import LoadedCase, LoadedChannel
 from curate.recipe.resolved import Group, Label
 
 
 @dataclass(frozen=True)
-class CutSlice:
-    """A slice with its masks; `pixels` and `bounds` one a channel, both empty where no image is kept."""
+class CaseSlice:
+    """A slice with its masks; `pixels` and `bounds` have one entry a channel, none where no image is kept."""
 
     plane: Plane
     pixels: tuple[NDArray[np.uint8], ...]
@@ -29,17 +29,17 @@ class CutSlice:
     dropped: list[DropRow]
 
 
-def cut_slices(group: Group, case: LoadedCase, keep_empty: bool) -> Iterator[CutSlice]:
-    """Yield every slice of a case with its masks and what was dropped of it.
+def slices_of(group: Group, case: LoadedCase, keep_empty: bool) -> Iterator[CaseSlice]:
+    """Yield every slice of a case with its masks and what was dropped from it.
 
     A slice without any mask has no pixels, unless `keep_empty`: only what is kept is windowed, turned and encoded.
     """
-    scans, frame, layers, flat = case.scans, case.frame, case.layers, case.flat
-    axes = ("z",) if flat or group.stack == "frames" else group.axes
+    frame, layers, flat = case.frame, case.layers, case.flat
+    axes = (flat,) if flat else ("z",) if group.stack == "frames" else group.axes
     aspect = group.aspect if group.aspect is not None else not flat and group.stack == "volume"
     pairs = union_labels(group.labels) if group.union else {}
     for axis in axes:
-        stacks = [stack(scan.voxels, axis) for scan in scans]
+        stacks = [stack(one.voxels, axis) for one in case.channels]
         arrays = {id(layer.voxels): stack(layer.voxels, axis) for layer in layers}
         spacing = plane_spacing(frame.spacing, axis)
         if flat:
@@ -63,14 +63,14 @@ def cut_slices(group: Group, case: LoadedCase, keep_empty: bool) -> Iterator[Cut
                 yield _empty(plane, *drops, DropRow(Reason.NO_MASK, plane))
                 continue
             try:
-                views = [_view(scan, one[position]) for scan, one in zip(scans, stacks, strict=True)]
+                views = [_view(one, voxels[position]) for one, voxels in zip(case.channels, stacks, strict=True)]
             except CaseError as error:  # a slice's own window can fail where the volume's does not
                 if error.reason != Reason.CONSTANT:
                     raise
                 yield _empty(plane, *drops, DropRow(error.reason, plane, detail=error.detail))
                 continue
             pixels = tuple(_fit(view, size, smooth=True) for view, _ in views)
-            yield CutSlice(plane, pixels, tuple(bounds for _, bounds in views), masks, drops)
+            yield CaseSlice(plane, pixels, tuple(bounds for _, bounds in views), masks, drops)
 
 
 def _find(
@@ -104,12 +104,12 @@ def _renumbered(masks: list[Mask]) -> list[Mask]:
     return numbered
 
 
-def _view(scan: Scan, plane: NDArray[Any]) -> tuple[NDArray[np.uint8], tuple[float, float]]:
+def _view(channel: LoadedChannel, plane: NDArray[Any]) -> tuple[NDArray[np.uint8], tuple[float, float]]:
     """Return a slice in 8 bits and its window."""
-    if scan.bounds is not None:
-        return plane, scan.bounds
-    low, high = window_bounds(scan.channel.window, plane, scan.slope, scan.intercept)
-    return apply_window(plane, low, high, scan.slope, scan.intercept), (low, high)
+    if channel.bounds is not None:
+        return plane, channel.bounds
+    low, high = window_bounds(channel.channel.window, plane, channel.slope, channel.intercept)
+    return apply_window(plane, low, high, channel.slope, channel.intercept), (low, high)
 
 
 def _fit(plane: NDArray[Any], size: tuple[int, int], smooth: bool = False) -> NDArray[Any]:
@@ -128,5 +128,5 @@ def _squared(plane: Plane) -> Plane:
     return Plane(plane.axis, plane.number, (min(row, column), min(row, column), between))
 
 
-def _empty(plane: Plane, *drops: DropRow) -> CutSlice:
-    return CutSlice(plane, (), (), [], list(drops))
+def _empty(plane: Plane, *drops: DropRow) -> CaseSlice:
+    return CaseSlice(plane, (), (), [], list(drops))

@@ -1,4 +1,4 @@
-"""One case to be done, complete in itself, and what became of it."""
+"""One case to be done, complete in itself."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,20 +6,21 @@ from typing import Any
 
 from catalog.names import modality_token
 from curate.discovery.cases import Case
+from curate.ledger.case_key import CaseKey
 from curate.masks.unions import union_labels
 from curate.recipe.resolved import Group, Label
 
 
 @dataclass(frozen=True)
 class Task:
-    """Everything one case needs: picklable, and complete without a look at the recipe or the corpus.
+    """Everything one case needs: picklable, and complete without the recipe or the corpus.
 
     `key` names the case among all of its data set; `columns` are the catalog's columns that are the same for every row
-    of the data set; `limit` is the most bytes a decoded file may take.
+    of the data set; `limit` is the most bytes a decoded file may take; `run` is the id of the run.
     """
 
     case: Case
-    key: str
+    key: CaseKey
     group: Group
     source: Path
     out: Path
@@ -28,22 +29,13 @@ class Task:
     columns: dict[str, Any]
     keep_empty: bool
     limit: int
-    fingerprint: str
+    fingerprint: str = ""
+    run: str = ""
 
 
-@dataclass(frozen=True)
-class Report:
-    """What became of a case; `drops` counts reasons, `error` is the sentence of a case that failed."""
-
-    key: str
-    dataset: str
-    case: str
-    images: int
-    masks: int
-    drops: dict[str, int]
-    seconds: float
-    resampled: bool
-    error: str | None = None
+def case_key(case: Case, group: Group) -> CaseKey:
+    """Return the key of a case of `group`."""
+    return CaseKey(tokens(group)[0], case.case)
 
 
 def tokens(group: Group) -> list[str]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from catalog.drop_reasons import Reason
 from curate.errors import CaseError
 from curate.imaging.volume import Affine, Volume, checked_affine
-from curate.readers import Header, unreadable
+from curate.readers.base import Channels, Header, unreadable
 
 _DTYPES = {
     sitk.sitkUInt8: "u1", sitk.sitkInt8: "i1", sitk.sitkUInt16: "u2", sitk.sitkInt16: "i2",
@@ -33,8 +33,8 @@ def read_header(path: Path) -> Header:
     return _sizes(path, _information(path))
 
 
-def read(path: Path, channel: int | None = None) -> Volume:
-    """Return a 3D file, or volume `channel` of a 4D or multi-component one, in its stored dtype."""
+def read(path: Path, channels: Channels = (None,)) -> list[Volume]:
+    """Return a 3D file, or volumes of a 4D or multi-component one, in the stored dtype."""
     reader = _information(path)
     sizes = _sizes(path, reader)
     try:
@@ -45,11 +45,19 @@ def read(path: Path, channel: int | None = None) -> Volume:
         raise unreadable(path, _said(error)) from error
     dimension, components = reader.GetDimension(), reader.GetNumberOfComponents()
     if components > 1:
-        voxels = _pick(path, np.moveaxis(voxels, -1, 0), channel)
+        volumes = np.moveaxis(voxels, -1, 0)
     elif dimension == 4:
-        voxels = _pick(path, voxels, channel)
-    elif channel:
-        raise CaseError(Reason.GEOMETRY, f"{path.name} is {dimension}D: it has no channel {channel}")
+        volumes = voxels
+    elif any(channels):
+        raise CaseError(
+            Reason.GEOMETRY, f"{path.name} is {dimension}D: it has no channel {max(filter(None, channels))}"
+        )
+    else:
+        return [_volume(voxels, dimension, reader)] * len(channels)
+    return [_volume(_pick(path, volumes, channel), dimension, reader) for channel in channels]
+
+
+def _volume(voxels: NDArray[Any], dimension: int, reader: Any) -> Volume:
     if dimension == 2:
         voxels = voxels[np.newaxis]
     return Volume(np.ascontiguousarray(voxels), checked_affine(_affine(reader)))

@@ -9,11 +9,12 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.nifti1 import Nifti1Header
 from nibabel.nifti2 import Nifti2Header
 from nibabel.spatialimages import HeaderDataError
+from numpy.typing import NDArray
 
 from catalog.drop_reasons import Reason
 from curate.errors import CaseError
 from curate.imaging.volume import Volume, checked_affine
-from curate.readers import Header, unreadable
+from curate.readers.base import Channels, Header, unreadable
 
 MAX_DEFLATE_RATIO = 1032
 """The most bytes a byte of deflate can become (zlib's technical notes, zlib.net/zlib_tech.html)."""
@@ -39,33 +40,49 @@ def read_header(path: Path) -> Header:
         raise unreadable(path, error) from error
 
 
-def read(path: Path, channel: int | None = None) -> Volume:
-    """Return a 3D file, or volume `channel` of a 4D one, in its stored dtype."""
+def read(path: Path, channels: Channels = (None,)) -> list[Volume]:
+    """Return a 3D file, or volumes of a 4D one, in the stored dtype; the file is inflated once for all of them."""
     try:
         with _open(path) as file:
             header = _parse(file)
             sizes = _sizes(path, header)
-            shape, skip = _choose(path, sizes, channel)
+            shape, volumes = _spatial(sizes)
+            wanted = [_index(path, sizes, volumes, channel) for channel in channels]
             dtype = cast("np.dtype[Any]", header.get_data_dtype())
-            offset = int(header.get_data_offset())
-            _skip(file, offset - header.sizeof_hdr + skip)
-            raw = np.empty(int(np.prod(shape)) * dtype.itemsize, np.uint8)
-            _fill(file, raw.data)
-            if channel is None:
-                file.read(1)  # at the end of the stream the checksum is compared
+            _skip(file, int(header.get_data_offset()) - header.sizeof_hdr)
+            raw = _volumes(file, int(np.prod(shape)) * dtype.itemsize, wanted)
+            if volumes == 1 or max(wanted) == volumes - 1:
+                file.read(1)  # at the end of the stream gzip compares the checksum
             slope, intercept = header.get_slope_inter()
             affine = header.get_best_affine()
     except _BROKEN as error:
         raise unreadable(path, error) from error
-    voxels = raw.view(dtype).reshape(shape[::-1])
-    if not dtype.isnative:
-        voxels = voxels.astype(dtype.newbyteorder("="))
-    return Volume(
-        voxels,
-        checked_affine(affine),
-        slope=1.0 if slope is None else float(slope),
-        intercept=0.0 if intercept is None else float(intercept),
-    )
+    affine = checked_affine(affine)
+    return [
+        Volume(
+            _native(raw[index].view(dtype).reshape(shape[::-1])),
+            affine,
+            slope=1.0 if slope is None else float(slope),
+            intercept=0.0 if intercept is None else float(intercept),
+        )
+        for index in wanted
+    ]
+
+
+def _volumes(file: IO[bytes], size: int, wanted: list[int]) -> dict[int, NDArray[np.uint8]]:
+    """Return the bytes of the volumes `wanted`, each of `size` bytes, reading the stream once."""
+    raw: dict[int, NDArray[np.uint8]] = {}
+    at = 0
+    for index in sorted(set(wanted)):
+        _skip(file, (index - at) * size)
+        raw[index] = np.empty(size, np.uint8)
+        _fill(file, raw[index].data)
+        at = index + 1
+    return raw
+
+
+def _native(voxels: NDArray[Any]) -> NDArray[Any]:
+    return voxels if voxels.dtype.isnative else voxels.astype(voxels.dtype.newbyteorder("="))
 
 
 def _open(path: Path) -> IO[bytes]:
@@ -97,24 +114,24 @@ def _sizes(path: Path, header: Any) -> Header:
     return sizes
 
 
-def _choose(path: Path, sizes: Header, channel: int | None) -> tuple[tuple[int, ...], int]:
-    """Return the 3D shape to read and the bytes to skip before it."""
-    shape = sizes.shape
-    while len(shape) > 3 and shape[-1] == 1:
-        shape = shape[:-1]
-    shape += (1,) * (3 - len(shape))
-    volumes = int(np.prod(shape[3:]))
+def _spatial(sizes: Header) -> tuple[tuple[int, ...], int]:
+    """Return the 3D shape of one volume and the number of volumes."""
+    shape = sizes.shape + (1,) * (3 - len(sizes.shape))
+    return shape[:3], int(np.prod(shape[3:]))
+
+
+def _index(path: Path, sizes: Header, volumes: int, channel: int | None) -> int:
     if volumes == 1:
         if channel:
             raise CaseError(Reason.GEOMETRY, f"{path.name} is 3D: it has no channel {channel}")
-        return shape[:3], 0
+        return 0
     if channel is None or channel >= volumes:
         raise CaseError(
             Reason.GEOMETRY,
-            f"{path.name} is {len(shape)}D ({' x '.join(map(str, shape))}): "
-            f"say in the recipe's `channels` which of its {volumes} volumes to take",
+            f"{path.name} is {len(sizes.shape)}D ({' x '.join(map(str, sizes.shape))}): "
+            f"name in the recipe's `channels` which of its {volumes} volumes to take",
         )
-    return shape[:3], channel * int(np.prod(shape[:3])) * sizes.itemsize
+    return channel
 
 
 def _skip(file: IO[bytes], count: int) -> None:

@@ -15,7 +15,7 @@ from PIL import Image, ImageFile
 from catalog.drop_reasons import Reason
 from curate.errors import CaseError
 from curate.imaging.volume import Volume
-from curate.readers import Header, unreadable
+from curate.readers.base import Channels, Header, unreadable
 
 Image.MAX_IMAGE_PIXELS = None  # the reader's own limit is asked before anything is decoded
 
@@ -38,8 +38,8 @@ def read_header(path: Path) -> Header:
         raise unreadable(path, error) from error
 
 
-def read(path: Path, channel: int | None = None) -> Volume:
-    """Return voxels (pages, height, width[, 3]): grey, indices with their palette, or RGB.
+def read(path: Path, channels: Channels = (None,)) -> list[Volume]:
+    """Return for each channel voxels (pages, height, width[, 3]): grey, indices with their palette, or RGB.
 
     Alpha is dropped, 1-bit becomes 0 and 255; a JPEG's EXIF orientation is not applied, since masks have none.
     """
@@ -54,11 +54,15 @@ def read(path: Path, channel: int | None = None) -> Volume:
                 voxels = np.stack([_page(image, number, size) for number in range(pages)])
     except _BROKEN as error:
         raise unreadable(path, error) from error
-    if channel is not None:
-        if voxels.ndim == 3 or channel >= voxels.shape[3]:
-            raise CaseError(Reason.GEOMETRY, f"{path.name} has no channel {channel}")
-        voxels = np.ascontiguousarray(voxels[..., channel])
-    return Volume(voxels, flat=pages == 1, palette=palette)
+    return [Volume(_sample(path, voxels, channel), flat=pages == 1, palette=palette) for channel in channels]
+
+
+def _sample(path: Path, voxels: NDArray[Any], channel: int | None) -> NDArray[Any]:
+    if channel is None:
+        return voxels
+    if voxels.ndim == 3 or channel >= voxels.shape[3]:
+        raise CaseError(Reason.GEOMETRY, f"{path.name} has no channel {channel}")
+    return np.ascontiguousarray(voxels[..., channel])
 
 
 def _pages(image: ImageFile.ImageFile) -> int:

@@ -98,7 +98,7 @@ class Document:
             key = key_node.value
             if key in out:
                 first = self._lines[*path, key]
-                self.faults.append(Fault((*path, key), f"stands twice, first on line {first}; keep one", line))
+                self.faults.append(Fault((*path, key), f"is listed twice, first on line {first}; keep one", line))
                 continue
             self._lines[*path, key] = line
             out[key] = self._build(value_node, (*path, key), above)

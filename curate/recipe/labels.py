@@ -1,40 +1,25 @@
-"""The labels of a recipe: names to ids, grey levels, colours or words, as the encoding asks."""
+"""The labels of a recipe: names to ids, grey levels, colours or words, as the encoding has them."""
 
 import re
-import unicodedata
 from collections.abc import Callable
 from itertools import combinations
 from typing import Any
 
 from catalog.names import ANATOMIES
+from curate.labels.base import Encoding, Values
 from curate.recipe.faults import nearest, not_allowed, one_of, shown
 from curate.recipe.model import LABEL_PATTERN
-from curate.recipe.resolved import Color, Label
-
-SINGLE = ("instances", "instance_files", "threshold", "inverted", "outline")
-"""Encodings with exactly one label, whose values the recipe does not name."""
+from curate.recipe.resolved import Label
 
 Report = Callable[[tuple[str | int, ...], str], None]
 """Takes the path below `labels` (or `ignore`) and the message of a fault."""
 
-_COLOR = re.compile(r"#([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})")
-_RANGES = {"ids": (-(2**31), 2**31 - 1), "grey": (0, 65535)}
-_VALUE_WORDS = {
-    "ids": "a whole number, or a list of them",
-    "grey": "a grey level from 0 to 65535, or a list of them",
-    "rgb": 'a colour such as "#ff0000" (in quotes) or [255, 0, 0], or a list of them',
-    "files": "the word that stands for {label} in the file name, without / and *, or a list of them",
-}
 
-
-def read_labels(written: Any, encoding: str, anatomy: str, report: Report) -> tuple[Label, ...]:
-    """Return what a recipe's `labels` holds; `anatomy` is the default. Faults go to `report`."""
+def read_labels(written: Any, encoding: Encoding, anatomy: str, report: Report) -> tuple[Label, ...]:
+    """Return the labels of a recipe's `labels`; `anatomy` is their default. Faults go to `report`."""
     entries = _entries(written, encoding, report)
-    if encoding in SINGLE and len(entries) > 1:
-        report(
-            (),
-            f"{len(entries)} labels; the encoding {encoding} has exactly one: [{next(iter(entries))}]",
-        )
+    if encoding.single and len(entries) > 1:
+        report((), f"{len(entries)} labels; the encoding {encoding.name} has exactly one: [{next(iter(entries))}]")
     labels = []
     for number, (name, value) in enumerate(entries.items(), 1):
         _check_name(name, report)
@@ -42,80 +27,55 @@ def read_labels(written: Any, encoding: str, anatomy: str, report: Report) -> tu
             value, own = _long_form(name, value, report)
         else:
             own = None
-        if encoding in SINGLE:
-            if value is not None:
-                allowed = f"no value, as in [{name}]: the encoding {encoding} has one label"
-                report((name,), not_allowed(value, allowed))
-            values: tuple[Any, ...] = ()
-        else:
-            values = read_values(value, encoding, (name,), report)
+        values: tuple[Any, ...] = ()
+        if encoding.values is not None:
+            values = read_values(value, encoding.values, (name,), report)
+        elif value is not None:
+            report((name,), not_allowed(value, f"no value, as in [{name}]: {encoding.name} has one label"))
         labels.append(Label(name, number, values, own or anatomy))
     _check_together(labels, report)
     return tuple(labels)
 
 
-def read_values(value: Any, encoding: str, path: tuple[str | int, ...], report: Report) -> tuple[Any, ...]:
-    """Return one value, or a list of them, as a tuple of what the encoding's labels have."""
-    is_list = isinstance(value, list) and not (encoding == "rgb" and value and all(type(v) is int for v in value))
-    values = value if is_list else [value]
+def read_values(value: Any, kind: Values, path: tuple[str | int, ...], report: Report) -> tuple[Any, ...]:
+    """Return one value, or a list of them, as a tuple. Faults go to `report` with `path`."""
+    several = not kind.is_item(value)
+    values = value if several else [value]
     if not values:
-        report(path, f"an empty list; allowed: {_VALUE_WORDS[encoding]}")
-    out = []
+        report(path, f"an empty list; allowed: {kind.allowed}")
+    out: list[Any] = []
     for i, item in enumerate(values):
-        where = (*path, i) if is_list else path
-        one = _read_value(item, encoding)
+        where = (*path, i) if several else path
+        one = kind.read(item)
         if one is None:
-            hint = ""
-            if encoding == "rgb" and item is None:
-                hint = "; a colour without quotes is a comment"
-            elif encoding == "files" and type(item) in (int, float, bool):
-                hint = "; in quotes it is text"
-            elif path and isinstance(item, str) and encoding in _RANGES and str(path[0]).isdigit():
-                hint = f"; write the name first: {item}: {path[0]}"
-            report(where, not_allowed(item, _VALUE_WORDS[encoding]) + hint)
+            report(where, not_allowed(item, kind.allowed) + kind.hint(item, path))
         elif one in out:
-            report(where, f"{shown(item)} stands twice")
+            report(where, f"{shown(item)} is listed twice")
         else:
             out.append(one)
     return tuple(out)
 
 
-def _read_value(item: Any, encoding: str) -> int | Color | str | None:
-    if encoding == "files":
-        word = unicodedata.normalize("NFC", item) if isinstance(item, str) else ""
-        return word if word.strip(".") and not re.search(r"[/\\*{}\0]", word) else None
-    if encoding == "rgb":
-        if isinstance(item, str):
-            found = _COLOR.fullmatch(item)
-            item = [int(part, 16) for part in found.groups()] if found else None
-        if not isinstance(item, list) or len(item) != 3:
-            return None
-        red, green, blue = item
-        return (red, green, blue) if all(type(v) is int and 0 <= v <= 255 for v in item) else None
-    low, high = _RANGES[encoding]
-    return item if type(item) is int and low <= item <= high else None
-
-
-def _entries(written: Any, encoding: str, report: Report) -> dict[str, Any]:
-    """Return name to value as written; of a list of names, the value is the name (files) or none."""
-    mapping = "a mapping of names to values"
-    if encoding == "files" or encoding in SINGLE:
-        mapping += ", or a list of names"
+def _entries(written: Any, encoding: Encoding, report: Report) -> dict[str, Any]:
+    """Return name to value as written; of a list of names, the value is the name (words) or none."""
+    listable = encoding.by_word or encoding.single
+    allowed = "a mapping of names to values" + (", or a list of names" if listable else "")
     if isinstance(written, dict) and written:
         return written
     if not isinstance(written, list) or not written:
-        report((), not_allowed(written, mapping))
+        report((), not_allowed(written, allowed))
         return {}
     names: dict[str, Any] = {}
     for i, name in enumerate(written):
         if not isinstance(name, str):
             report((i,), not_allowed(name, "a name, as text"))
         elif name in names:
-            report((i,), f"{name!r} stands twice")
+            report((i,), f"{name!r} is listed twice")
         else:
-            names[name] = name if encoding == "files" else None
-    if encoding != "files" and encoding not in SINGLE:
-        report((), f"a list of names; the encoding {encoding} needs values: {mapping}, {_VALUE_WORDS[encoding]}")
+            names[name] = name if encoding.by_word else None
+    if not listable:
+        assert encoding.values is not None
+        report((), f"a list of names; the encoding {encoding.name} needs values: {allowed}, {encoding.values.allowed}")
         return {}
     return names
 
@@ -123,10 +83,7 @@ def _entries(written: Any, encoding: str, report: Report) -> dict[str, Any]:
 def _long_form(name: str, value: dict[str, Any], report: Report) -> tuple[Any, str | None]:
     for key in value:
         if key not in ("value", "anatomy"):
-            report(
-                (name, key),
-                f"the key is not known; allowed: value, anatomy{nearest(key, ('value', 'anatomy'))}",
-            )
+            report((name, key), f"is not a known key; allowed: value, anatomy{nearest(key, ('value', 'anatomy'))}")
     anatomy = value.get("anatomy")
     if anatomy is not None and anatomy not in ANATOMIES:
         report((name, "anatomy"), one_of(anatomy, ANATOMIES))
@@ -134,11 +91,18 @@ def _long_form(name: str, value: dict[str, Any], report: Report) -> tuple[Any, s
     return value.get("value"), anatomy
 
 
+def is_label_name(name: str) -> bool:
+    """Tell whether `name` may be a label: letters, digits, `_ . +` and single `-`, not beginning with `union_`."""
+    return bool(re.fullmatch(LABEL_PATTERN.strip("^$"), name)) and "--" not in name and not name.startswith("union_")
+
+
 def _check_name(name: str, report: Report) -> None:
-    if not re.fullmatch(LABEL_PATTERN.strip("^$"), name) or "--" in name:
-        report((name,), f"{name!r} is no label name; allowed: letters, digits, _ . + and single -")
-    elif name.startswith("union_"):
-        report((name,), f"{name!r} begins with union_, which the masks of touching labels do")
+    if is_label_name(name):
+        return
+    if name.startswith("union_"):
+        report((name,), f"{name!r} begins with union_, which is kept for the masks of touching labels")
+    else:
+        report((name,), f"{name!r} is not a label name; allowed: letters, digits, _ . + and single -")
 
 
 def _check_together(labels: list[Label], report: Report) -> None:
@@ -160,7 +124,4 @@ def check_unions(labels: tuple[Label, ...], report: Report) -> None:
         pair = f"{a} with {b}"
         other = pairs.setdefault(f"{a}_{b}", pair)
         if other != pair:
-            report(
-                (),
-                f"the unions of {other} and of {pair} would both be union_{a}_{b}; rename one of the labels",
-            )
+            report((), f"the unions of {other} and of {pair} would both be union_{a}_{b}; rename one of the labels")

@@ -37,6 +37,8 @@ _HOLDERS: dict[str, type[model.Mapping]] = {
     "license": model.License,
     "expect": model.Expect,
     "patient": model.PatientTable,
+    "rescale": model.Rescale,
+    "modality": model.ModalityMap,
 }
 _EXAMPLES: dict[str, str] = {
     "license": "{name: CC-BY-4.0, redistributable: true, commercial: true}",
@@ -196,15 +198,15 @@ def _unknown_key(place: KeyPath) -> str:
     key = str(place[-1])
     if names in ([], ["cases"]):
         holder: type[model.Mapping] = model.Group if names else model.Recipe
-        if key in (model.Recipe if names else model.Group).model_fields:
-            return f"stands {'at the top' if names else 'inside cases'}, not here"
-        # Its own keys first, then those that may stand in both places.
-        known = [name for name in holder.model_fields if name not in model.Defaults.model_fields]
+        if key in model.keys_of(model.Recipe if names else model.Group):
+            return f"belongs {'at the top' if names else 'inside cases'}"
+        # Its own keys first, then those that are allowed in both places.
+        known = [name for name in model.keys_of(holder) if name not in model.Defaults.model_fields]
         known += model.Defaults.model_fields
     elif names[-1] == "window":
         known = ["level", "width", "percentile", "minmax"]
     elif names[0] == "channels":
-        known = list(model.Channel.model_fields)
+        known = model.keys_of(model.Channel)
     else:
-        known = list(_HOLDERS[names[0]].model_fields)
-    return f"the key is not known; allowed: {', '.join(known)}{nearest(key, known)}"
+        known = model.keys_of(_HOLDERS[names[0]])
+    return f"is not a known key; allowed: {', '.join(known)}{nearest(key, known)}"

@@ -1,8 +1,7 @@
-"""The recipe as written: which keys there are, of which type, and what an editor shows for each.
+"""The recipe as written: its keys, their types, and what an editor shows for each.
 
-Only what one key can tell is checked here; what several keys tell together is checked in
-`curate.recipe.resolve`. Keys of `Defaults` may stand at the top or inside a group of `cases`, where they win;
-null is the same as the default.
+This module checks single keys; `curate.recipe.resolve` checks keys against each other. Keys of `Defaults` may be at the
+top or inside a group of `cases`, which wins; null means the default.
 """
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -11,25 +10,13 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, WithJsonS
 
 from catalog.names import ANATOMIES, DATASET_PATTERN, MODALITY_TOKENS
 from curate.imaging.window import PRESETS
+from curate.labels.registry import ENCODINGS
 
 NAME_PATTERN = rf"^(?:{DATASET_PATTERN})$"
 SEQUENCE_PATTERN = r"^[a-z0-9]+$"
 URL_PATTERN = r"^https?://\S+$"
 LABEL_PATTERN = r"^[A-Za-z0-9_.+-]+$"
 CHANNEL_PATTERN = r"^(?:0|[1-9][0-9]{0,3})$"
-
-ENCODINGS = {
-    "ids": "one file, each label one or more integer ids",
-    "files": "one file a label, its name holding {label}",
-    "instances": "one file, every id one object of the one label",
-    "instance_files": "one file an object of the one label, its name holding {instance} or *",
-    "threshold": "one file, the one label where the value is >= threshold (JPEG or interpolated masks)",
-    "grey": "one file, each label one or more grey levels",
-    "rgb": "one file, each label one or more colours",
-    "inverted": "one file, the one label where the value is < threshold",
-    "outline": "one file with closed outlines of the one label, which are filled",
-}
-"""Encoding of a label to what it means."""
 
 Axis = Literal["x", "y", "z"]
 AXES: tuple[Axis, ...] = ("x", "y", "z")
@@ -64,6 +51,11 @@ class Mapping(BaseModel):
     """A mapping of a recipe: no unknown keys, no conversions (the text "1" is no number)."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def keys_of(kind: type[Mapping]) -> list[str]:
+    """Return the keys of a mapping as a recipe writes them."""
+    return [field.alias or name for name, field in kind.model_fields.items()]
 
 
 class License(Mapping):
@@ -112,14 +104,35 @@ class PatientTable(Mapping):
     patient: str = Field(description="The column with the patient id.", min_length=1)
 
 
+class Rescale(Mapping):
+    """Intensity = stored value x slope + intercept, for files whose header lacks it."""
+
+    slope: Annotated[float, Field(allow_inf_nan=False)] = Field(1.0, description="Factor; not 0.")
+    intercept: Annotated[float, Field(allow_inf_nan=False)] = Field(0.0, description="Offset, such as -1024 for CT.")
+
+
 class Channel(Mapping):
-    """One channel of a 4D or multi-channel image: an image of its own."""
+    """One channel of a 4D or multi-channel image, or one word of a modality map: an image of its own."""
 
     sequence: Annotated[str, Field(pattern=SEQUENCE_PATTERN)] | None = Field(
         None, description="Such as flair or t1c; part of the image's name."
     )
     modality: Modality | None = Field(None, description="Where it is not the group's.")
     window: Window | None = Field(None, description="Where it is not the group's.")
+
+
+class ModalityMap(Mapping):
+    """The modality by a field of the file name."""
+
+    field: str = Field(description="A field of `image`.", min_length=1)
+    map: dict[
+        str,
+        Annotated[
+            Annotated[Modality, Tag("<one>")] | Annotated[Channel, Tag("<mapping>")], Discriminator(_one_or_mapping)
+        ],
+    ] = Field(
+        description="Word of the field to a modality, or to {modality: ..., sequence: ..., window: ...}.", min_length=1
+    )
 
 
 _VALUE = {
@@ -131,6 +144,7 @@ _VALUE = {
 }
 _LABELS_SCHEMA = {
     "oneOf": [
+        {"const": "*"},
         {
             "type": "array",
             "items": {"type": "string", "pattern": LABEL_PATTERN},
@@ -166,7 +180,13 @@ _IGNORE_SCHEMA = {"type": "array", "items": {"type": ["integer", "string", "arra
 class Defaults(Mapping):
     """Keys that may stand at the top of a recipe, or inside a group of cases, where they win."""
 
-    modality: Modality | None = Field(None, description="What kind of image it is. Required.")
+    modality: (
+        Annotated[
+            Annotated[Modality, Tag("<one>")] | Annotated[ModalityMap, Tag("<mapping>")],
+            Discriminator(_one_or_mapping),
+        ]
+        | None
+    ) = Field(None, description="What kind of image it is, or {field: ..., map: ...} by a field. Required.")
     sequence: Annotated[str, Field(pattern=SEQUENCE_PATTERN)] | None = Field(
         None, description="The sequence, such as flair or t1c; part of the image's name."
     )
@@ -191,11 +211,12 @@ class Defaults(Mapping):
     labels: Annotated[Any, WithJsonSchema(_LABELS_SCHEMA)] = Field(
         None,
         description="Names to values, in the order of the class ids. A value is an id, a level, a colour, "
-        "a word of the file name, or a list of such (a region). Required where a group has a label.",
+        "a word of the file name, or a list of these (a region); '*' with one file a label: every word found. "
+        "Required where a group has a label.",
     )
     encoding: Encoding | None = Field(
         "ids",
-        description="How the label file says what is where. " + "; ".join(f"{k}: {v}" for k, v in ENCODINGS.items()),
+        description="How a label file marks labels. " + "; ".join(f"{e.name}: {e.meaning}" for e in ENCODINGS.values()),
     )
     threshold: Number | None = Field(
         None,
@@ -204,6 +225,9 @@ class Defaults(Mapping):
     )
     tolerance: Annotated[int, Field(ge=0, le=127)] | None = Field(
         0, description="grey and rgb: greatest distance a channel may have from a level (JPEG)."
+    )
+    nearest: bool | None = Field(
+        False, description="grey and rgb: take the nearest listed level or colour, however far (blended edges)."
     )
     ignore: Annotated[list[Any], WithJsonSchema(_IGNORE_SCHEMA)] | None = Field(
         None,
@@ -214,6 +238,10 @@ class Defaults(Mapping):
         description="How intensities become 8 bits: a CT preset, a level and a width, percentile, minmax, or "
         "none. Required for CT.",
     )
+    nan: Literal["error", "background"] | None = Field(
+        "error", description="NaN and infinities fail the case, or become the image's lowest value."
+    )
+    rescale: Rescale | None = Field(None, description="Slope and intercept for stored values whose header lacks them.")
     channels: dict[Annotated[str, Field(pattern=CHANNEL_PATTERN)], Channel] | None = Field(
         None,
         description="Channels of a 4D or multi-channel image by index from 0; one output image each.",
@@ -260,6 +288,11 @@ class Group(Defaults):
         description="Pattern of the labels, filled with the image's fields; may hold {label} (files), "
         "{instance} (instance_files) and *. Without it only images are kept.",
     )
+    excluded_images: Annotated[list[str], Field(min_length=1)] | None = Field(
+        None,
+        alias="not",
+        description="Patterns of files that are not images of this group, such as label files in the same folder.",
+    )
     case: str | None = Field(
         None,
         description="How the case id is made from the fields: {site}_{case}. Default: {case}, else all.",
@@ -284,7 +317,7 @@ class Recipe(Defaults):
     title: str | None = Field(None, description="For readers.")
     homepage: Annotated[str, Field(pattern=URL_PATTERN)] | None = Field(None, description="For readers.")
     notes: str | None = Field(None, description="What a reader must know of the source, and where it was seen.")
-    license: License | None = Field(None, description="The source's terms.")
+    license: License | None = Field(None, description="Terms of use; null: unknown.")
     source: str | None = Field(
         None,
         description="Where the data lie: package:NAME/sub/folder inside an installed Python package, or an "

@@ -1,11 +1,13 @@
-"""From the recipe as written to the recipe as it is meant: groups over defaults, keys seen together."""
+"""From the recipe as written to the resolved one: groups over defaults, keys checked against each other."""
 
 import re
-from collections.abc import Iterable
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from curate.labels.base import Encoding
+from curate.labels.registry import ENCODINGS
 from curate.paths.pattern import Pattern, PatternError, parse_pattern, template_fields
 from curate.recipe import model, resolved
 from curate.recipe.channels import read_channels
@@ -13,10 +15,11 @@ from curate.recipe.document import Fault
 from curate.recipe.document import Path as KeyPath
 from curate.recipe.faults import nearest, not_allowed, shown
 from curate.recipe.labels import check_unions, read_labels, read_values
+from curate.recipe.modality import split_by_modality
 
-_THRESHOLDS = {"threshold": 128.0, "inverted": 128.0, "outline": 128.0, "files": None, "instance_files": None}
-_LEVELS = ("grey", "rgb")
-_LISTED = ("ids", "grey", "rgb")
+ANY_LABEL = "*"
+"""In place of labels: every word found is one."""
+
 _PACKAGE = re.compile(r"package:[A-Za-z_]\w*(?:/(?!\.\.?(?:/|$))[^/\\]+)*/?", re.ASCII)
 
 
@@ -26,26 +29,33 @@ def resolve(written: model.Recipe, bad: set[KeyPath], faults: list[Fault], path:
     `bad` are the keys that have a fault of their own already: what depends on them is not judged.
     """
     for key in ("name", "license", "cases"):
-        if getattr(written, key) is None and (key,) not in bad:
-            faults.append(Fault((key,), "is missing; every recipe has it"))
+        unknown_terms = key == "license" and key in written.model_fields_set
+        if getattr(written, key) is None and (key,) not in bad and not unknown_terms:
+            faults.append(Fault((key,), "is missing; every recipe needs it"))
     if written.source is not None and not _is_source(written.source):
         allowed = "package:NAME/sub/folder, or an absolute folder"
         faults.append(Fault(("source",), not_allowed(written.source, allowed)))
     several = isinstance(written.cases, list)
     labelled = any(group.label is not None for group in written.groups)
     groups = [
-        _GroupReader(written, group, ("cases", i) if several else ("cases",), bad, faults, labelled).read()
+        resolved_group
         for i, group in enumerate(written.groups)
+        for resolved_group in _GroupReader(
+            written, group, ("cases", i) if several else ("cases",), bad, faults, labelled
+        ).read()
     ]
-    if faults or written.name is None or written.license is None:
+    if faults or written.name is None:
         return None
+    terms = resolved.License("unknown", None, None)
+    if written.license is not None:
+        terms = resolved.License(**written.license.model_dump())
     return resolved.Recipe(
         name=written.name,
         title=written.title,
         homepage=written.homepage,
-        license=resolved.License(**written.license.model_dump()),
+        license=terms,
         source=written.source,
-        groups=tuple(group for group in groups if group is not None),
+        groups=tuple(groups),
         exclude=dict(written.exclude or {}),
         expect=written.expect.model_dump(exclude_none=True) if written.expect else {},
         notes=written.notes,
@@ -92,54 +102,48 @@ class _GroupReader:
     def fault(self, key: str, message: str, *below: str | int) -> None:
         self.faults.append(Fault((*self.where(key), *below), message))
 
-    def meaningless(self, key: str, value: Any, encodings: Iterable[str]) -> None:
-        message = f"{shown(value)} has no meaning for the encoding {self.get('encoding')}"
-        self.fault(key, f"{message}; allowed for: {', '.join(encodings)}")
+    @property
+    def encoding(self) -> Encoding:
+        return ENCODINGS[self.get("encoding")]
 
-    def read(self) -> resolved.Group | None:
-        """Return the resolved group, or None where something required is missing or wrong."""
+    def applies(self, key: str, value: Any) -> bool:
+        """Return whether the encoding has a meaning for `key`; a fault is noted where it has none."""
+        if key in self.encoding.keys:
+            return True
+        allowed = ", ".join(one.name for one in ENCODINGS.values() if key in one.keys)
+        self.fault(key, f"{shown(value)} has no meaning for the encoding {self.encoding.name}; allowed for: {allowed}")
+        return False
+
+    def read(self) -> list[resolved.Group]:
+        """Return the resolved groups: one, or one for each word of a modality map; none where a required key fails."""
         if self.path in self.bad:
-            return None
+            return []
         for key in ("modality", "anatomy"):
             if self.get(key) is None and self.sound(key):
-                self.fault(key, "is missing; give it at the top or in each group")
+                self.fault(key, "is missing; set it at the top or in each group")
         image = self.patterns()
         patient = self.patient(image)
         labels = self.labels()
-        channels: tuple[resolved.Channel, ...] = ()
-        if self.get("modality") is not None and self.sound("modality", "window"):
-            channels = read_channels(
-                self.get("channels"),
-                self.get("modality"),
-                self.get("sequence"),
-                self.get("window"),
-                self.fault,
-            )
+        kinds = self.channels(image)
         if image is None or not self.sound("encoding"):
-            return None
+            return []
         ignore = self.ignore(labels)
-        stack = self.get("stack")
-        axes = tuple(axis for axis in "xyz" if axis in self.get("axes"))
-        if len(axes) < len(self.get("axes")):
-            self.fault("axes", f"{shown(self.get('axes'))} names an axis twice")
-        if stack == "frames" and self.sound("axes"):
-            if "axes" in self.group.model_fields_set | self.top.model_fields_set and axes != ("z",):
-                self.fault("axes", not_allowed(self.get("axes"), "[z]: frames are 2D images"))
-            axes = ("z",)
-        spacing = self.get("spacing")
-        return resolved.Group(
+        spacing, rescale = self.get("spacing"), self.get("rescale")
+        if rescale is not None and rescale.slope == 0:
+            self.fault("rescale", "0 is not allowed here; allowed: a slope other than 0", "slope")
+        group = resolved.Group(
             image=image.text,
             label=self.group.label,
             case=self.group.case,
             patient=patient,
-            channels=channels,
+            channels=(),
             labels=labels,
             encoding=self.get("encoding"),
             threshold=self.threshold(),
             tolerance=self.tolerance(labels, ignore),
             ignore=ignore,
-            axes=axes,
-            stack=stack,
+            axes=self.axes(),
+            stack=self.get("stack"),
             orient=self.get("orient"),
             isotropic=self.get("isotropic"),
             geometry=self.get("geometry"),
@@ -148,7 +152,38 @@ class _GroupReader:
             union=self.get("union"),
             subsample=self.get("subsample"),
             spacing=None if spacing is None else tuple(float(s) for s in spacing),
+            excluded_images=tuple(self.group.excluded_images or ()),
+            any_label=self.get("labels") == ANY_LABEL and self.group.label is not None,
+            default_anatomy=self.first_anatomy() if self.get("labels") == ANY_LABEL else "other",
+            nearest=self.nearest(),
+            nan=self.get("nan"),
+            rescale=None if rescale is None else (float(rescale.slope), float(rescale.intercept)),
         )
+        return [replace(group, image=text, channels=channels) for text, channels in kinds]
+
+    def channels(self, image: Pattern | None) -> list[tuple[str, tuple[resolved.Channel, ...]]]:
+        """Return the image pattern and channels of each modality of the group."""
+        modality = self.get("modality")
+        if image is None or modality is None or not self.sound("modality", "window"):
+            return []
+        if not isinstance(modality, model.ModalityMap):
+            found = read_channels(self.get("channels"), modality, self.get("sequence"), self.get("window"), self.fault)
+            return [(image.text, found)]
+        return split_by_modality(image, modality, self.get("channels"), self.get("window"), self.fault)
+
+    def axes(self) -> tuple[str, ...]:
+        axes = tuple(axis for axis in "xyz" if axis in self.get("axes"))
+        if len(axes) < len(self.get("axes")):
+            self.fault("axes", f"{shown(self.get('axes'))} names an axis twice")
+        if self.get("stack") == "frames" and self.sound("axes"):
+            if "axes" in self.group.model_fields_set | self.top.model_fields_set and axes != ("z",):
+                self.fault("axes", not_allowed(self.get("axes"), "[z]: frames are 2D images"))
+            axes = ("z",)
+        return axes
+
+    def nearest(self) -> bool:
+        value = bool(self.get("nearest"))
+        return value and self.applies("nearest", value)
 
     def pattern(self, key: str, text: str) -> Pattern | None:
         try:
@@ -162,17 +197,19 @@ class _GroupReader:
         """Check image, label and case together; return the image's pattern."""
         if self.group.image is None:
             if self.sound("image"):
-                self.fault("image", "is missing; every group has a pattern for its images")
+                self.fault("image", "is missing; every group needs a pattern for its images")
             image = None
         else:
             image = self.pattern("image", self.group.image)
         for reserved in ("label", "instance"):
             if image is not None and reserved in image.fields:
-                self.fault("image", f"holds {{{reserved}}}, which only `label` may; name the field otherwise")
+                self.fault("image", f"holds {{{reserved}}}, which only `label` may; rename the field")
         if self.group.label is not None:
             label = self.pattern("label", self.group.label)
             if label is not None:
                 self.label_fields(label, image)
+        for text in self.group.excluded_images or ():
+            self.pattern("not", text)
         if self.group.case is not None:
             self.template("case", self.group.case, image)
         return image
@@ -186,25 +223,17 @@ class _GroupReader:
             self.unknown_fields("label", [f for f in label.fields if f not in own], image)
         if not self.sound("encoding"):
             return
-        encoding = self.get("encoding")
-        text = shown(self.group.label)
-        if encoding == "files" and "label" not in label.fields:
-            self.fault(
-                "label",
-                f"{text} has no {{label}}; the encoding files has one file a label: {{label}} is its word",
-            )
-        if encoding != "files" and "label" in label.fields:
-            self.fault("label", f"{text} has {{label}}, which belongs to the encoding files, not {encoding}")
-        if encoding == "instance_files" and "instance" not in label.fields and not label.wild:
-            self.fault(
-                "label",
-                f"{text} has neither {{instance}} nor *; the encoding instance_files has one file an object",
-            )
-        if encoding != "instance_files" and "instance" in label.fields:
-            self.fault(
-                "label",
-                f"{text} has {{instance}}, which belongs to the encoding instance_files, not {encoding}",
-            )
+        encoding, text = self.encoding, shown(self.group.label)
+        needed = encoding.placeholder
+        if needed is not None and needed not in label.fields and not (encoding.wild and label.wild):
+            placeholder = f"{{{needed}}}" + (" or *" if encoding.wild else "")
+            self.fault("label", f"{text} has no {placeholder}; {encoding.name}: {encoding.meaning}")
+        for name in own:
+            if name != needed and name in label.fields:
+                owners = ", ".join(one.name for one in ENCODINGS.values() if one.placeholder == name)
+                self.fault(
+                    "label", f"{text} has {{{name}}}, which belongs to the encoding {owners}, not {encoding.name}"
+                )
 
     def unknown_fields(self, key: str, fields: list[str] | tuple[str, ...], image: Pattern) -> None:
         for name in fields:
@@ -247,30 +276,34 @@ class _GroupReader:
             return ()
         if self.group.label is None and "labels" not in self.group.model_fields_set and self.labelled:
             return ()  # the labels are those of the other groups
-        encoding = self.get("encoding")
-        anatomy = self.get("anatomy") or "other"
-        first = anatomy[0] if isinstance(anatomy, list) else anatomy
+        if written == ANY_LABEL:
+            if not self.encoding.by_word:
+                owners = ", ".join(one.name for one in ENCODINGS.values() if one.by_word)
+                self.fault("labels", f"'*' takes every word as a label, which the encodings {owners} have")
+            return ()
         before = len(self.faults)
-        labels = read_labels(written, encoding, first, lambda below, message: self.fault("labels", message, *below))
+        labels = read_labels(
+            written, self.encoding, self.first_anatomy(), lambda below, message: self.fault("labels", message, *below)
+        )
         if self.get("union") and len(self.faults) == before:
             check_unions(labels, lambda below, message: self.fault("labels", message, *below))
         return labels if self.group.label is not None else ()
 
+    def first_anatomy(self) -> str:
+        anatomy = self.get("anatomy") or "other"
+        return str(anatomy[0] if isinstance(anatomy, list) else anatomy)
+
     def threshold(self) -> float | None:
-        encoding, value = self.get("encoding"), self.get("threshold")
-        if encoding in _THRESHOLDS:
-            return _THRESHOLDS[encoding] if value is None else float(value)
-        if value is not None:
-            self.meaningless("threshold", value, _THRESHOLDS)
-        return None
+        value = self.get("threshold")
+        if value is None or not self.applies("threshold", value):
+            return self.encoding.threshold
+        return float(value)
 
     def tolerance(self, labels: tuple[resolved.Label, ...], ignore: tuple[Any, ...]) -> int:
-        encoding, value = self.get("encoding"), int(self.get("tolerance"))
-        if value and encoding not in _LEVELS:
-            self.meaningless("tolerance", value, _LEVELS)
-        elif value:
-            black = (0, 0, 0) if encoding == "rgb" else 0
-            levels: set[Any] = {black, *ignore, *(v for label in labels for v in label.values)}
+        value = int(self.get("tolerance"))
+        if value and self.applies("tolerance", value):
+            levels: set[Any] = {*ignore, *(v for label in labels for v in label.values)}
+            levels.add((0, 0, 0) if any(isinstance(level, tuple) for level in levels) else 0)
             for a, b in combinations(sorted(levels), 2):
                 gap = max(abs(p - q) for p, q in zip(a, b, strict=True)) if isinstance(a, tuple) else b - a
                 if gap <= 2 * value:
@@ -280,13 +313,12 @@ class _GroupReader:
         return value
 
     def ignore(self, labels: tuple[resolved.Label, ...]) -> tuple[Any, ...]:
-        encoding, written = self.get("encoding"), self.get("ignore")
-        if not written:
+        written = self.get("ignore")
+        if not written or not self.applies("ignore", written):
             return ()
-        if encoding not in _LISTED:
-            self.meaningless("ignore", written, _LISTED)
-            return ()
-        values = read_values(written, encoding, (), lambda below, message: self.fault("ignore", message, *below))
+        kind = self.encoding.values
+        assert kind is not None
+        values = read_values(written, kind, (), lambda below, message: self.fault("ignore", message, *below))
         for label in labels:
             for value in values:
                 if value in label.values:

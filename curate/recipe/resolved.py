@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,10 @@ class License:
 
 @dataclass(frozen=True)
 class Group:
-    """Cases that lie alike; the keys are those of the recipe, `spacing` in mm."""
+    """Cases with one layout; the keys are those of the recipe, `spacing` in mm.
+
+    With `any_label` each word found in place of `{label}` is a label, and `labels` is empty until they are found.
+    """
 
     image: str
     label: str | None
@@ -78,6 +81,12 @@ class Group:
     union: bool
     subsample: int
     spacing: tuple[float, ...] | None
+    excluded_images: tuple[str, ...] = ()
+    any_label: bool = False
+    default_anatomy: str = "other"
+    nearest: bool = False
+    nan: str = "error"
+    rescale: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -97,15 +106,21 @@ class Recipe:
 
     @cached_property
     def hash(self) -> str:
-        """16 hex digits of what changes an output row or pixel, and of nothing else.
+        """16 hex digits of everything that changes an output row or pixel.
 
-        Not in it: title, homepage, notes, expect, exclude, source, path, whether commercial use is allowed,
+        It leaves out title, homepage, notes, expect, exclude, source, path, whether commercial use is allowed,
         comments, and the order of keys other than labels.
         """
         meaning: dict[str, Any] = {
             "name": self.name,
             "license": [self.license.name, self.license.redistributable],
-            "groups": [asdict(group) for group in self.groups],
+            "groups": [_without_defaults(group) for group in self.groups],
         }
         text = json.dumps(meaning, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _without_defaults(group: Group) -> dict[str, Any]:
+    """Return a group's keys, those with a default only where it was changed, so that a new key leaves old hashes."""
+    defaults = {one.name: one.default for one in fields(Group) if one.default is not MISSING}
+    return {name: value for name, value in asdict(group).items() if name not in defaults or value != defaults[name]}

@@ -1,4 +1,4 @@
-"""What a run would cost, from a probe of a few cases: images, masks, bytes, files, minutes."""
+"""What a run would cost, estimated from a few cases: images, masks, bytes, files, minutes."""
 
 import dataclasses
 import tempfile
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from curate.pipeline.curate_case import curate_case
-from curate.run.plan import WORKER_BYTES, Plan, task_bytes
+from curate.run.plan import Plan, decoded_bytes
 
-PROBES = 3
+PROBED_CASES = 3
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is to be done, and what it would come to by the probed cases' voxels.
+    """What is to be done, and what it would come to, by the voxels of the probed cases.
 
     `minutes` is for one worker. `failed` are the probed cases that cannot be used, with their reasons.
     """
@@ -32,11 +32,11 @@ class Estimate:
 
 
 def estimate(plan: Plan) -> Estimate:
-    """Curate up to PROBES cases, spread over the plan, into a folder that is thrown away, and scale up by voxels."""
+    """Curate up to PROBED_CASES cases, spread over the plan, into a temporary folder, and scale up by voxels."""
     tasks = plan.tasks
-    count = min(PROBES, len(tasks))
+    count = min(PROBED_CASES, len(tasks))
     chosen = [tasks[(2 * n + 1) * len(tasks) // (2 * count)] for n in range(count)]
-    weights = {task.key: max(1, task_bytes(task) - WORKER_BYTES) for task in tasks}
+    weights = {task.key: max(1, decoded_bytes(task)) for task in tasks}
     images = masks = files = size = 0
     seconds = 0.0
     failed: dict[str, str] = {}

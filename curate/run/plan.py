@@ -3,31 +3,34 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from catalog.label_map import read_labels, with_labels
+from catalog.label_map import with_labels
 from curate.discovery.cases import Case, Found, find_cases
 from curate.errors import CaseError, RunError
 from curate.imaging.window import Window
-from curate.ledger import fragments as state
-from curate.pipeline.task import Task, labels_by_class, tokens
+from curate.ledger.case_key import EXCLUDED, CaseKey
+from curate.ledger.case_result import CaseResult
+from curate.ledger.fragments import fragments, read_fragment, read_result
+from curate.ledger.label_ids import known_labels
+from curate.pipeline.task import Task, case_key, labels_by_class
 from curate.readers import read_header
 from curate.recipe.resolved import Recipe
 
-PIPELINE = "1"
-"""Goes up when the same input gives other pixels, names or rows than before: finished cases are then done again."""
+PIPELINE = "2"
+"""Changes when the same input gives other pixels, names or rows than before: finished cases are then done again."""
 
 WORKER_BYTES = 300 << 20
 VOLUME_COPIES = 3
-"""A worker takes no more than VOLUME_COPIES times the decoded volume + WORKER_BYTES."""
+"""A worker takes at most VOLUME_COPIES times the decoded volume + WORKER_BYTES."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a user may say beside the recipe; `memory` in bytes is for all workers together."""
+    """The options of a run; `memory` in bytes is for all workers together."""
 
     store: str = "png"
     axes: tuple[str, ...] | None = None
@@ -38,77 +41,120 @@ class Options:
     workers: int = 1
     memory: int = 4 << 30
     strict: bool = False
+    strict_warnings: bool = False
     keep_empty: bool = False
     replace: bool = False
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run will do: tasks, what is done already, and what of earlier runs has to go."""
+    """What a run will do: tasks, what is done already, and which cases of earlier runs have to go."""
 
     recipe: Recipe
     found: Found
+    source: Path
     tasks: tuple[Task, ...]
-    done: tuple[state.Marker, ...]
-    stale: tuple[str, ...]
+    done: tuple[CaseResult, ...]
+    stale: tuple[CaseKey, ...]
     labels: dict[str, dict[str, str]]
 
 
-def plan_run(recipe: Recipe, source: Path, out: Path, options: Options, in_doubt_since: float | None = None) -> Plan:
-    """Find a recipe's cases in `source` and compare them with the corpus at `out`; nothing is written.
+def find(recipe: Recipe, source: Path, options: Options) -> Found:
+    """Return the cases of a recipe in `source` that the options select; the corpus is not looked at.
 
-    Raises SourceError where nothing is found, RunError where a case of another source has the name already.
+    Raises SourceError where nothing is found, RunError where the options leave none.
     """
-    recipe = _overridden(recipe, options)
-    found = find_cases(recipe, source)
+    found = find_cases(_overridden(recipe, options), source)
+    return dataclasses.replace(found, cases=tuple(_selected(found.cases, options)))
+
+
+def plan_run(
+    found: Found, source: Path, out: Path, options: Options, run: str = "", lost: frozenset[str] = frozenset()
+) -> Plan:
+    """Compare the cases found with the corpus at `out`; nothing is written.
+
+    `run` is the id of the run, `lost` holds those of the runs whose files may not have survived a power cut. Raises
+    RunError where a case of another source has the name already.
+    """
+    recipe = found.recipe
     names = [label.name for group in recipe.groups for label in labels_by_class(group).values()]
-    labels = with_labels(read_labels(out), recipe.name, names)
+    labels = with_labels(known_labels(out), recipe.name, names)
     ids = {name: int(number) for name, number in labels[recipe.name].items()}
-    columns = {
-        "license": recipe.license.name,
-        "redistributable": recipe.license.redistributable,
-        "recipe_hash": recipe.hash,
-    }
-    tasks, done, stale = [], [], []
-    for case in _selected(found.cases, options):
-        group = recipe.groups[case.group]
-        task = Task(
-            case=case,
-            key=f"{tokens(group)[0]}--{case.case}",
-            group=group,
-            source=source,
-            out=out,
-            store=options.store,
-            label_ids={label.name: ids[label.name] for label in labels_by_class(group).values()},
-            columns=columns,
-            keep_empty=options.keep_empty,
-            limit=(options.memory - WORKER_BYTES) // VOLUME_COPIES,
-            fingerprint="",
-        )
-        task = dataclasses.replace(task, fingerprint=_fingerprint(task))
-        path = state.fragment_path(out, recipe.name, task.key)
-        marker = state.read_marker(path)
-        if marker and in_doubt_since is not None and path.stat().st_mtime >= in_doubt_since:
-            stale.append(task.key)
-        elif marker and marker.fingerprint == task.fingerprint and not marker.failed:
-            done.append(marker)
+    tasks, done = [], []
+    stale: dict[CaseKey, None] = {}
+    before = dict(_results(out, recipe.name))
+    for case in found.cases:
+        task = _task(case, recipe, source, out, options, ids, run)
+        result = before.get(task.key)
+        if result is not None and result.run not in lost and result.finished(task.fingerprint):
+            done.append(result)
             continue
-        elif marker:
-            if marker.source != str(source) and not options.replace and not marker.failed:
-                raise RunError(
-                    f"{recipe.name}: the case {case.case} of {source} has the name of one from {marker.source}; "
-                    "give the recipe another `name`, or say --replace to let the new one take its place"
-                )
-            stale.append(task.key)
+        if task.key in before:
+            _refuse_other_source(result, case, source, recipe, options)
+            stale[task.key] = None
         tasks.append(task)
+    current = {task.key for task in tasks} | {result.key for result in done}
+    stale |= dict.fromkeys(_superseded(before, tasks, found, current))
+    return Plan(recipe, found, source, tuple(tasks), tuple(done), tuple(stale), labels)
+
+
+def _task(case: Case, recipe: Recipe, source: Path, out: Path, options: Options, ids: dict[str, int], run: str) -> Task:
+    group = recipe.groups[case.group]
+    task = Task(
+        case=case,
+        key=case_key(case, group),
+        group=group,
+        source=source,
+        out=out,
+        store=options.store,
+        label_ids={label.name: ids[label.name] for label in labels_by_class(group).values()},
+        columns={
+            "license": recipe.license.name,
+            "redistributable": recipe.license.redistributable,
+            "recipe_hash": recipe.hash,
+        },
+        keep_empty=options.keep_empty,
+        limit=(options.memory - WORKER_BYTES) // VOLUME_COPIES,
+        run=run,
+    )
+    return dataclasses.replace(task, fingerprint=_fingerprint(task))
+
+
+def _results(out: Path, dataset: str) -> Iterator[tuple[CaseKey, CaseResult | None]]:
+    """Yield key and result of each fragment of a data set; None for one that cannot be read."""
+    for key, path in fragments(out, dataset):
+        result = read_result(path)
+        if result is not None and not result.inputs:  # medcorpus 0.1 kept them in the rows alone
+            images = read_fragment(path)["source_image"].unique().to_pylist()
+            result = dataclasses.replace(result, inputs=tuple(filter(None, images)))
+        yield key, result
+
+
+def _refuse_other_source(result: CaseResult | None, case: Case, source: Path, recipe: Recipe, options: Options) -> None:
+    if result is None or result.failed or options.replace or result.source in (str(source), ""):
+        return
+    if not Path(result.source).exists() or Path(result.source).samefile(source):
+        return  # the source folder was moved
+    raise RunError(
+        f"{recipe.name}: the case {case.case} of {source} has the same name as one from {result.source}; "
+        "give the recipe another `name`, or pass --replace to overwrite it"
+    )
+
+
+def _superseded(
+    before: dict[CaseKey, CaseResult | None], tasks: Sequence[Task], found: Found, current: set[CaseKey]
+) -> Iterator[CaseKey]:
+    """Yield the keys of earlier runs that the recipe replaces: excluded cases, and others made of the same files."""
     excluded = {case for case, _ in found.excluded}
-    if excluded:
-        stale += [
-            key
-            for key, _ in state.fragments(out, recipe.name)
-            if key.split("--", 1)[1] in excluded and not key.startswith("excluded--")
-        ]
-    return Plan(recipe, found, tuple(tasks), tuple(done), tuple(stale), labels)
+    images = {case.image.name for case in found.cases}
+    for key, result in before.items():
+        if key in current:
+            continue
+        if key.token == EXCLUDED:
+            if key.case not in excluded:
+                yield key
+        elif key.case in excluded or result is None or (result.inputs and result.inputs[0] in images):
+            yield key
 
 
 def _overridden(recipe: Recipe, options: Options) -> Recipe:
@@ -141,24 +187,22 @@ def _selected(cases: Sequence[Case], options: Options) -> list[Case]:
 
 def _fingerprint(task: Task) -> str:
     """Return a hash of everything the case's rows and pixels depend on."""
-    inputs = []
-    for path in (task.case.image, *(path for _, path in task.case.labels)):
-        try:
-            facts = (task.source / path).stat()
-            inputs.append((path, facts.st_size, facts.st_mtime_ns))
-        except OSError:
-            inputs.append((path, -1, -1))  # the case will fail with its reason
+    inputs = [source.stamps() for source in (task.case.image, *(source for _, source in task.case.labels))]
     meaning = (
         PIPELINE, inputs, task.store, task.keep_empty, task.label_ids, task.columns, task.case.patient, task.case.group,
     )  # fmt: skip
     return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def task_bytes(task: Task) -> int:
-    """Return the memory a case may take, by the headers of its image and a label; a broken case takes little."""
+def decoded_bytes(task: Task) -> int:
+    """Return the decoded bytes of a case's image and one label, by their headers; 0 for a broken case."""
     try:
-        paths = [task.case.image, *(path for _, path in task.case.labels[:1])]
-        decoded = sum(read_header(task.source / path).nbytes for path in paths)
+        inputs = [task.case.image, *(source for _, source in task.case.labels[:1])]
+        return sum(read_header(source).nbytes for source in inputs)
     except (CaseError, OSError):
-        decoded = 0
-    return VOLUME_COPIES * decoded + WORKER_BYTES
+        return 0
+
+
+def task_bytes(task: Task) -> int:
+    """Return the memory a case may take; a broken case takes little."""
+    return VOLUME_COPIES * decoded_bytes(task) + WORKER_BYTES

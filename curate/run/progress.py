@@ -1,65 +1,45 @@
-"""How far a run is: a bar on a terminal, a line every few seconds in a log."""
+"""Progress of a curation run: cases done, slices/s and masks/s."""
 
 import sys
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
+
+from catalog.progress import Progress
 
 if TYPE_CHECKING:
-    from tqdm import tqdm
-
-    from curate.pipeline.task import Report
+    from curate.ledger.case_result import CaseResult
     from curate.run.plan import Plan
 
-LOG_SECONDS = 5.0
 
-
-class Progress:
-    """Shows cases done, slices/s and masks/s on standard error: `begin` with the plan, `add` after each case."""
+class CaseProgress:
+    """Show the progress of a recipe's cases: `begin` with the plan, `add` after each case."""
 
     def __init__(self) -> None:
-        self._bar: tqdm[NoReturn] | None = None
-        self._log_at = 0.0
+        self._progress: Progress | None = None
         self._start = monotonic()
-        self._done = self._total = self._images = self._masks = 0
-        self._dataset = ""
+        self._images = self._masks = 0
 
     def begin(self, plan: "Plan") -> None:
-        """Start to count a recipe's cases; those done before are said, not counted."""
-        self._start = self._log_at = monotonic()
-        self._total, self._dataset = len(plan.tasks), plan.recipe.name
+        """Start to count a recipe's cases; finished ones are named, not counted."""
+        self._start = monotonic()
         if plan.done:
-            print(f"{self._dataset}: {len(plan.done)} cases are done already", file=sys.stderr)
-        if self._total and sys.stderr.isatty():
-            from tqdm import tqdm
+            print(f"{plan.recipe.name}: {len(plan.done)} cases are finished already", file=sys.stderr)
+        self._progress = Progress(len(plan.tasks), name=plan.recipe.name)
 
-            self._bar = tqdm(total=self._total, desc=self._dataset, unit="case", dynamic_ncols=True)
-
-    def add(self, report: "Report") -> None:
+    def add(self, result: "CaseResult") -> None:
         """Count a case that has ended."""
-        self._done += 1
-        self._images += report.images
-        self._masks += report.masks
-        if self._bar is not None:
-            self._bar.set_postfix_str(self._rates(), refresh=False)
-            self._bar.update()
-        elif monotonic() - self._log_at >= LOG_SECONDS:
-            self._log_at = monotonic()
-            print(
-                f"{self._dataset}: {self._done}/{self._total} cases, {self._rates()}",
-                file=sys.stderr,
-                flush=True,
-            )
+        assert self._progress is not None
+        self._images += result.images
+        self._masks += result.masks
+        seconds = max(monotonic() - self._start, 1e-6)
+        self._progress.advance(f"{self._images / seconds:.0f} slices/s, {self._masks / seconds:.0f} masks/s")
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> "CaseProgress":
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def _rates(self) -> str:
-        seconds = max(monotonic() - self._start, 1e-6)
-        return f"{self._images / seconds:.0f} slices/s, {self._masks / seconds:.0f} masks/s"
+        if self._progress is not None:
+            self._progress.__exit__(kind, error, trace)

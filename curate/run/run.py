@@ -1,56 +1,30 @@
-"""A run: the pipeline mapped over what is new or changed, and the corpus's tables made anew."""
+"""A run: the pipeline mapped over what is new or changed, and the corpus's tables written."""
 
 import dataclasses
-import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
-from time import perf_counter, time
-from typing import Any
+from time import perf_counter
 
+from catalog.atomic import write_json
 from catalog.drop_reasons import Reason
 from catalog.label_map import FILE as LABELS_FILE
-from catalog.schema import SCHEMA_VERSION
 from curate.errors import CaseError, SourceError
-from curate.executors.processes import Died, Executor, ProcessExecutor, SerialExecutor
-from curate.ledger import fragments as state
-from curate.ledger import lock as session
-from curate.ledger.publish import finish, remove_cases, take_back_unfinished
+from curate.executors.base import Executor, WorkerDied
+from curate.executors.choose import choose_executor
+from curate.ledger.case_key import EXCLUDED, CaseKey
+from curate.ledger.case_result import CaseResult
+from curate.ledger.durability import new_session
+from curate.ledger.fragments import dataset_folder, fragment_path, fragments, write_fragment
+from curate.ledger.lock import exclusive
+from curate.ledger.publish import publish, remove_cases, remove_unfinished
 from curate.ledger.rows import DropRow, build_fragment
-from curate.pipeline.curate_case import curate_case
-from curate.pipeline.task import Report, Task
+from curate.pipeline.curate_case import curate_case, new_result
+from curate.pipeline.task import Task
 from curate.recipe.resolved import Recipe
-from curate.run.plan import Options, Plan, plan_run, task_bytes
-
-
-@dataclass
-class Summary:
-    """What became of a recipe's cases, those of earlier runs included."""
-
-    dataset: str
-    cases: int = 0
-    done_before: int = 0
-    failed: dict[str, str] = field(default_factory=dict)
-    images: int = 0
-    masks: int = 0
-    drops: dict[str, int] = field(default_factory=dict)
-    resampled: int = 0
-    seconds: float = 0.0
-    slowest: tuple[str, float] | None = None
-    warnings: list[str] = field(default_factory=list)
-
-    def add(self, report: Report) -> None:
-        """Count a case that was done in this run."""
-        self.images += report.images
-        self.masks += report.masks
-        for reason, count in report.drops.items():
-            self.drops[reason] = self.drops.get(reason, 0) + count
-        self.resampled += report.resampled
-        if report.error is not None:
-            self.failed[report.case] = report.error
-        if self.slowest is None or report.seconds > self.slowest[1]:
-            self.slowest = (report.case, report.seconds)
+from curate.run.plan import Options, Plan, decoded_bytes, find, plan_run, task_bytes
+from curate.run.run_file import write_run_file
+from curate.run.summary import RunSummary, begin_summary
+from curate.run.warnings import write_warnings
 
 
 def run(
@@ -59,100 +33,84 @@ def run(
     out: Path,
     options: Options,
     begun: Callable[[Plan], None] = lambda plan: None,
-    progress: Callable[[Report], None] = lambda report: None,
-) -> Summary:
+    progress: Callable[[CaseResult], None] = lambda result: None,
+    executor: Executor | None = None,
+) -> RunSummary:
     """Curate what is new or changed of a recipe's source into the corpus at `out`.
 
-    `begun` is told the plan, `progress` each case as it ends. Raises RecipeError, SourceError or RunError where
-    the run cannot start, OutputError where it cannot go on, and CaseError at the first failure with `options.strict`.
+    `begun` receives the plan, `progress` each case as it ends. `executor` maps the pipeline over the cases; the default
+    is worker processes on this machine. Raises RecipeError, SourceError or RunError where the run cannot start,
+    OutputError where it cannot go on, and CaseError at the first failure with `options.strict`.
     """
     if not source.is_dir():
-        raise SourceError(f"{source} is no folder; give the folder the data set was unpacked into with --source")
+        raise SourceError(f"source folder not found: {source}. Pass the unpacked data set with --source")
     start = perf_counter()
-    first = plan_run(recipe, source, out, options)  # every error of the asking comes before anything is written
-    with session.exclusive(out):
-        in_doubt_since = session.begin(out)
-        plan = first if in_doubt_since is None else plan_run(recipe, source, out, options, in_doubt_since)
+    found = find(recipe, source, options)
+    with exclusive(out):
+        session = new_session(out)
+        # The corpus is compared under the lock, since another run could change it after the plan was made.
+        plan = plan_run(found, source, out, options, session.run, session.lost)
+        session.open()
         begun(plan)
-        state.write_json(out / LABELS_FILE, plan.labels)
-        take_back_unfinished(out, recipe.name)
+        write_json(out / LABELS_FILE, plan.labels)
+        remove_unfinished(out, recipe.name)
         if plan.stale:
             remove_cases(out, recipe.name, plan.stale)
-        _note_excluded(plan, out)
-        summary = Summary(recipe.name, cases=len(plan.tasks) + len(plan.done), done_before=len(plan.done))
-        summary.warnings += plan.found.warnings
-        for marker in plan.done:
-            summary.images += marker.images
-            summary.masks += marker.masks
-            summary.resampled += marker.resampled
-        if plan.found.excluded:
-            summary.drops[Reason.EXCLUDED.value] = len(plan.found.excluded)
-        for report in _execute(plan, options):
-            summary.add(report)
-            progress(report)
-            if options.strict and report.error is not None:
-                raise CaseError(Reason(*report.drops), f"{report.case}: {report.error}")
-        finish(out)
+        _write_excluded(plan, out)
+        summary = begin_summary(plan, Reason.EXCLUDED.value)
+        seen = {label for result in plan.done for label in result.labels}
+        for result in _execute(plan, options, executor):
+            summary.add(result)
+            seen.update(result.labels)
+            progress(result)
+            if options.strict and result.error is not None:
+                raise CaseError(Reason(*result.drops), f"{result.case}: {result.error}")
+        summary.labels_never_found = _never_found(plan, seen)
+        publish(out)
+        write_warnings(out)
         summary.seconds = perf_counter() - start
-        _note_run(out, plan, options, summary)
-        session.end(out)
+        write_run_file(out, plan, options, summary)
+        session.end()
     return summary
 
 
-def _execute(plan: Plan, options: Options) -> Iterator[Report]:
-    workers = min(options.workers, len(plan.tasks))
-    executor: Executor = SerialExecutor() if workers <= 1 else ProcessExecutor(workers, options.memory)
+def _execute(plan: Plan, options: Options, executor: Executor | None) -> Iterator[CaseResult]:
+    executor = executor or choose_executor(plan.tasks, decoded_bytes, options.workers, options.memory)
     for result in executor.map(curate_case, plan.tasks, task_bytes):
-        yield _buried(result.task) if isinstance(result, Died) else result
+        yield _record_worker_death(result) if isinstance(result, WorkerDied) else result
 
 
-def _buried(task: Task) -> Report:
-    """Record a case whose worker was killed even alone."""
-    take_back_unfinished(task.out, task.case.dataset)
-    detail = "the process that worked on it was killed twice; most likely it ran out of memory: give less --workers"
-    marker = state.Marker(task.fingerprint, str(task.source), task.case.case, True, 0, 0, 0.0, False)
-    _write_drop(task.out, task.case.dataset, task.key, DropRow(Reason.WORKER_DIED, detail=detail), marker)
+def _record_worker_death(died: WorkerDied[Task]) -> CaseResult:
+    """Record a case whose worker died even when run alone."""
+    task = died.task
+    remove_unfinished(task.out, task.case.dataset)
+    cause = died.cause or "it was killed, most likely for lack of memory: use fewer --workers"
+    detail = f"the process that worked on this case died twice: {cause}"
     reasons = {Reason.WORKER_DIED.value: 1}
-    return Report(task.key, task.case.dataset, task.case.case, 0, 0, reasons, 0.0, False, detail)
+    result = dataclasses.replace(new_result(task), drops=reasons, error=detail)
+    _write_drop(task.out, result, DropRow(Reason.WORKER_DIED, detail=detail))
+    return result
 
 
-def _note_excluded(plan: Plan, out: Path) -> None:
-    folder = state.dataset_folder(out, plan.recipe.name)
-    folder.mkdir(parents=True, exist_ok=True)
-    wanted = {f"excluded--{case}": (case, reason) for case, reason in plan.found.excluded}
-    for key, path in list(state.fragments(out, plan.recipe.name)):
-        if key.startswith("excluded--") and key not in wanted:
+def _never_found(plan: Plan, seen: set[str]) -> list[str]:
+    """Return the labels of the recipe of which no case has a single component; unions are left out."""
+    labels = dict.fromkeys(label.name for group in plan.recipe.groups for label in group.labels)
+    return [name for name in labels if name not in seen]
+
+
+def _write_excluded(plan: Plan, out: Path) -> None:
+    """Record the cases that the recipe excludes, with its reasons, and drop the records of those it no longer does."""
+    dataset = plan.recipe.name
+    dataset_folder(out, dataset).mkdir(parents=True, exist_ok=True)
+    wanted = {CaseKey(EXCLUDED, case): reason for case, reason in plan.found.excluded}
+    for key, path in list(fragments(out, dataset)):
+        if key.token == EXCLUDED and key not in wanted:
             path.unlink()
-    for key, (case, reason) in wanted.items():
-        marker = state.Marker(reason, "", case, False, 0, 0, 0.0, False)
-        _write_drop(out, plan.recipe.name, key, DropRow(Reason.EXCLUDED, detail=reason), marker)
+    for key, reason in wanted.items():
+        _write_drop(out, CaseResult(key, dataset), DropRow(Reason.EXCLUDED, detail=reason))
 
 
-def _write_drop(out: Path, dataset: str, key: str, drop: DropRow, marker: state.Marker) -> None:
-    """Write the fragment of a case of which only this is to be told."""
-    table = build_fragment([], [drop], {}, {}, {}, {"dataset": dataset, "case": marker.case})
-    state.write_fragment(state.fragment_path(out, dataset, key), table, marker)
-
-
-def _note_run(out: Path, plan: Plan, options: Options, summary: Summary) -> None:
-    path = out / "run.json"
-    report = state.read_json(path, {})
-    datasets: dict[str, Any] = report.get("datasets", {})
-    recipe = plan.recipe
-    datasets[recipe.name] = {
-        "recipe": recipe.path.name if recipe.path else None,
-        "recipe_hash": recipe.hash,
-        "title": recipe.title,
-        "license": dataclasses.asdict(recipe.license),
-        "source": os.fspath(plan.tasks[0].source) if plan.tasks else datasets.get(recipe.name, {}).get("source"),
-        "store": options.store,
-        "cases": summary.cases,
-        "failed": dict(sorted(summary.failed.items())),
-        "images": summary.images,
-        "masks": summary.masks,
-        "resampled_cases": summary.resampled,
-        "warnings": summary.warnings,
-        "seconds": round(summary.seconds, 3),
-        "finished": int(time()),
-    }
-    state.write_json(path, {"medcorpus": version("medcorpus"), "schema_version": SCHEMA_VERSION, "datasets": datasets})
+def _write_drop(out: Path, result: CaseResult, drop: DropRow) -> None:
+    """Write the fragment of a case of which there is only this to say."""
+    table = build_fragment([], [drop], {}, {}, {}, {"dataset": result.dataset, "case": result.case})
+    write_fragment(fragment_path(out, result.dataset, result.key), table, result)

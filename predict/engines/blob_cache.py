@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from catalog.atomic import write_whole
+from catalog.atomic import write_atomic
 from catalog.errors import OutputError
 
 DIGEST = hashlib.sha256().digest_size
@@ -34,7 +34,7 @@ class Kept:
         """Keep the content; return why it could not be kept, if so: nothing depends on it."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(self.path, hashlib.sha256(content).digest() + content)
+            write_atomic(self.path, hashlib.sha256(content).digest() + content)
         except (OSError, OutputError) as error:
             return f"the compiled model is not kept: {error}"
         return None

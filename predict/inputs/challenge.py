@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predict.errors import CaseError
-from predict.inputs import Case, modality_of
-from predict.inputs.places import check_boxes
+from predict.inputs.case import Case, modality_of
 from predict.inputs.request import Request, with_hints, with_truth
 from predict.npz import read_arrays
+from predict.prompts.checks import check_boxes
 
 
 @dataclass(frozen=True)

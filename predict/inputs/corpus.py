@@ -11,10 +11,10 @@ from catalog.errors import CatalogError
 from catalog.names import image_name, mask_name, modality_token
 from catalog.pixels import PixelReader
 from catalog.samples import Samples
-from predict.boxes import jittered
 from predict.engines.engine import blank_labels
 from predict.errors import CaseError
-from predict.inputs import Case
+from predict.inputs.case import Case
+from predict.prompts.jitter import jittered
 
 COLUMNS = ("label_id", "instance", "area", "spacing_row", "spacing_col")
 """Beside those that samples have, what is needed of the catalog."""

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from predict.errors import FolderError
-from predict.inputs import Source
+from predict.inputs.case import Source
 from predict.inputs.challenge import ChallengeFile
 from predict.inputs.kinds import CHALLENGE, KINDS, PICTURES, SCANS, is_of, stem_of
 from predict.inputs.pictures import Picture
 from predict.inputs.request import Request
-from predict.inputs.volumes import ScanFile
+from predict.inputs.scans import ScanFile
 
 SHOWN = 3
 T = TypeVar("T")

@@ -11,10 +11,10 @@ from curate.imaging.volume import Volume
 from curate.readers import read
 from predict.engines.engine import Labels
 from predict.errors import CaseError
-from predict.inputs import MOST_BYTES
+from predict.inputs.case import MOST_BYTES
 from predict.inputs.kinds import LABEL_PICTURES, SCANS, stem_of
-from predict.inputs.places import size_of
-from predict.inputs.scan import Scan
+from predict.inputs.scan_geometry import Scan
+from predict.prompts.checks import size_of
 
 TOLERANCE = 1e-3
 """Greatest distance of two grids' corners, in voxels, at which they count as one grid; that of `curate`."""

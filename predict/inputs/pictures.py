@@ -10,11 +10,11 @@ from catalog.errors import MedcorpusError
 from curate.imaging.window import Window, apply_window, window_bounds
 from curate.readers import read
 from predict.errors import CaseError
-from predict.inputs import MOST_BYTES, Case, modality_of
+from predict.inputs.case import MOST_BYTES, Case, modality_of
 from predict.inputs.kinds import stem_of
 from predict.inputs.label_files import find_label, read_label_picture
-from predict.inputs.places import check_boxes
 from predict.inputs.request import Request, with_hints, with_truth
+from predict.prompts.checks import check_boxes
 
 
 @dataclass(frozen=True)

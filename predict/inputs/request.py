@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.imaging.window import NONE, Window
-from predict.boxes import jittered
 from predict.errors import CaseError, FolderError
-from predict.inputs import Case
+from predict.inputs.case import Case
 from predict.inputs.label_files import find_label, read_label_picture
-from predict.inputs.places import check_points
-from predict.inputs.tables import Objects
 from predict.inputs.truth import boxes_of, check_truth, numbered
+from predict.prompts.checks import check_points
+from predict.prompts.jitter import jittered
+from predict.prompts.tables import Objects
 
 
 @dataclass(frozen=True)

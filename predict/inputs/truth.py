@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from predict.engines.engine import Labels, blank_labels
 from predict.errors import CaseError
-from predict.inputs.places import size_of
+from predict.prompts.checks import size_of
 
 MOST_LABELS = 65535
 

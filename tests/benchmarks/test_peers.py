@@ -13,8 +13,8 @@ from benchmarks.official import Official
 from benchmarks.once import Once
 from benchmarks.predict import agree
 from predict.engines.engine import Decoded
-from predict.inputs import Case
-from predict.segment import segment_case
+from predict.inputs.case import Case
+from predict.propagation.segment import segment_case
 
 
 def draw(image: np.ndarray, box: np.ndarray) -> np.ndarray:

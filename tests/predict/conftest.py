@@ -14,7 +14,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from predict.engines.engine import Decoded, Prompts
-from predict.inputs import Case
+from predict.inputs.case import Case
 from train.models.load import load_model
 from train.models.timm_library import load_timm
 from train.torch_engine import TorchEngine

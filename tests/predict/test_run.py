@@ -11,10 +11,10 @@ import pytest
 
 import predict.run
 from catalog.errors import OutputError
+from catalog.progress import Progress
 from predict.engines.engine import Decoded
 from predict.errors import CaseError
-from predict.inputs import Case
-from predict.progress import Progress
+from predict.inputs.case import Case
 from predict.run import Wanted, predict_case, predict_cases
 
 from .conftest import FakeEngine
@@ -176,7 +176,7 @@ def test_seconds_are_those_of_reading_segmenting_and_writing(tmp_path, monkeypat
     monkeypatch.setattr(Made, "read", takes(1, Made.read))
     monkeypatch.setattr(Quick, "embed", takes(10, Quick.embed))
     monkeypatch.setattr(predict.run, "write_labels", takes(100, predict.run.write_labels))
-    monkeypatch.setattr("predict.scoring.score_case", takes(1000, lambda case, labels: {}))
+    monkeypatch.setattr("predict.scoring.score_case.score_case", takes(1000, lambda case, labels: {}))
     wanted = Wanted(tmp_path, score=True)
     run = predict_cases([Made(number, Told()) for number in range(3)], {}, Quick(), wanted, Quiet(3))
     assert [one.seconds for one in run.outcomes] == [111, 111, 111]

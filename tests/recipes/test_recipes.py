@@ -178,8 +178,8 @@ def test_a_sample_is_found_whole(
     assert len(found.excluded) == (files - cases if stem == "samples/busi_mini" else 0)
     tokens = {(case.group, case.case) for case in found.cases}
     assert len(tokens) == cases
-    assert all((source / case.image).is_file() for case in found.cases)
-    assert all((source / path).is_file() for case in found.cases for _, path in case.labels)
+    assert all((source / case.image.name).is_file() for case in found.cases)
+    assert all((source / label.name).is_file() for case in found.cases for _, label in case.labels)
     assert {case.group for case in found.cases} == set(range(len(loaded.groups)))
 
 
@@ -199,7 +199,7 @@ def test_every_value_in_the_files_is_known_and_every_known_value_occurs(stem: st
         present: set[float] = set()
         for case in find_cases(loaded, source).cases:
             if case.group == index:
-                present |= set(np.unique(voxels(source / case.labels[0][1])).tolist())
+                present |= set(np.unique(voxels(source / case.labels[0][1].name)).tolist())
         known = {value for label in group.labels for value in label.values}
         assert present - {0} == {*known, *group.ignore} - {0}
         assert not known & set(group.ignore)
@@ -210,7 +210,7 @@ def test_colours_of_busi_are_pure(shared_data: Path) -> None:
     loaded = recipe("samples/busi_mini")
     present: set[Any] = set()
     for case in find_cases(loaded, source).cases:
-        pixels = voxels(source / case.labels[0][1]).reshape(-1, 3)
+        pixels = voxels(source / case.labels[0][1].name).reshape(-1, 3)
         present |= set(map(tuple, np.unique(pixels, axis=0).tolist()))
     assert present == {(0, 0, 0), *(value for label in loaded.groups[0].labels for value in label.values)}
 
@@ -222,7 +222,7 @@ def test_the_threshold_parts_light_from_dark(stem: str, shared_data: Path) -> No
     """A mask has both, and less than one pixel in a hundred lies in the middle half of the greys."""
     source = sample_of(stem, shared_data)
     for case in find_cases(recipe(stem), source).cases[:10]:
-        with Image.open(source / case.labels[0][1]) as image:
+        with Image.open(source / case.labels[0][1].name) as image:
             grey = np.asarray(image.convert("L"))
         assert (grey < 128).any()
         assert (grey >= 128).any()
@@ -232,7 +232,7 @@ def test_the_threshold_parts_light_from_dark(stem: str, shared_data: Path) -> No
 def test_brain_mask_is_just_under_one(shared_data: Path) -> None:
     source = sample_of("samples/brats_deepmedic_brain", shared_data)
     loaded = recipe("samples/brats_deepmedic_brain")
-    values = np.unique(voxels(source / find_cases(loaded, source).cases[0].labels[0][1]))
+    values = np.unique(voxels(source / find_cases(loaded, source).cases[0].labels[0][1].name))
     threshold = loaded.groups[0].threshold
     assert threshold is not None
     assert values[0] == 0
@@ -243,7 +243,7 @@ def test_membrane_is_the_dark_part(shared_data: Path) -> None:
     source = sample_of("samples/isbi2012_membrane", shared_data)
     loaded = recipe("samples/isbi2012_membrane")
     assert loaded.groups[0].encoding == "inverted"
-    shares = [np.mean(voxels(source / case.labels[0][1]) < 128) for case in find_cases(loaded, source).cases]
+    shares = [np.mean(voxels(source / case.labels[0][1].name) < 128) for case in find_cases(loaded, source).cases]
     assert 0.15 < np.mean(shares) < 0.35
 
 
@@ -392,7 +392,7 @@ def test_demo_data_are_found_where_their_package_is_installed(stem: str) -> None
     folder = source_folder(loaded)
     found = find_cases(loaded, folder)
     assert len(found.cases) == 1
-    paths = [found.cases[0].image, *(path for _, path in found.cases[0].labels)]
+    paths = [found.cases[0].image.name, *(label.name for _, label in found.cases[0].labels)]
     assert len(paths) == (3 if stem == "demo_mni152" else 2)
     assert all((folder / path).is_file() for path in paths)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from predict.selection_options import (
+from predict.cli.selection_options import (
     ALL,
     Every,
     HeldOutFile,

@@ -6,8 +6,18 @@ from typing import Annotated
 
 import typer
 
-from predict.options import Cache, Engine, EngineName, Precision, PrecisionName, Threads
-from predict.selection_options import Every, HeldOutFile, Manifest, Only, Shares, SplitSeed, Without, select, split_of
+from predict.cli.options import Cache, Engine, EngineName, Precision, PrecisionName, Threads
+from predict.cli.selection_options import (
+    Every,
+    HeldOutFile,
+    Manifest,
+    Only,
+    Shares,
+    SplitSeed,
+    Without,
+    select,
+    split_of,
+)
 
 
 def evaluate(
@@ -74,19 +84,19 @@ def evaluate(
         engines[name], told = open_engine(engine.value, text, threads=threads, precision=precision.value, cache=cache)
         remarks += [f"{name}: {remark}" for remark in told]
 
-    from predict.progress import Progress
+    from catalog.progress import Progress
     from train.scoring.evaluate import evaluate as score
     from train.scoring.pictures import write_worst
     from train.scoring.report import report
     from train.scoring.tables import to_json, to_markdown, write_tables
 
     asking = Asking(jitter, seed, masks_per_image)
-    with Progress(samples.images) as progress:
+    with Progress(samples.images, "image") as progress:
         for remark in remarks:
             progress.say(remark)
 
         def done(image: str) -> None:
-            progress.end()
+            progress.advance()
             progress.begin(image)
 
         try:

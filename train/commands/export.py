@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from predict.selection_options import Every, Only, Shares, SplitSeed, Without, select, split_of
+from predict.cli.selection_options import Every, Only, Shares, SplitSeed, Without, select, split_of
 
 CALIBRATED = 64
 CHECKED = 8

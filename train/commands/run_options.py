@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
-from predict.selection_options import (
+from predict.cli.selection_options import (
     ALL,
     Every,
     HeldOutFile,

@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from catalog.atomic import write_whole
+from catalog.atomic import write_atomic
 from catalog.errors import DataError, OutputError
 from predict.presets import EMBEDDING, GRID
 
@@ -62,7 +62,7 @@ class EmbeddingWriter:
                 f"{folder} holds embeddings of {json.dumps(there)}, not of {json.dumps(about)}: give another folder"
             )
         if there != {**(there or {}), **about}:
-            write_whole(folder / ABOUT, json.dumps({**(there or {}), **about}, indent=2).encode() + b"\n")
+            write_atomic(folder / ABOUT, json.dumps({**(there or {}), **about}, indent=2).encode() + b"\n")
         self.done = {key for file in _listings(folder) for key in _keys(file)}
         self._number = max((int(file.stem[-3:]) for file in self._own()), default=0)
         self._keys = _keys(self._file(".txt"))

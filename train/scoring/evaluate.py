@@ -14,8 +14,8 @@ from catalog.samples import Samples
 from predict.engines.engine import Engine, Prompts
 from predict.engines.enlarge import enlarge
 from predict.errors import ScoreError
-from predict.metrics import TOLERANCE, Score, cvpr24_mean, score_mask, slab_dice
 from predict.prepare import fit_to, prepare_boxes, prepare_pixels
+from predict.scoring.metrics import TOLERANCE, Score, cvpr24_mean, score_mask, slab_dice
 from train.scoring.references import Asking, Reference, read_reference
 
 Engines = Mapping[str, Engine[Any]]

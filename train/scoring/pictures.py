@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from catalog.atomic import write_whole
+from catalog.atomic import write_atomic
 from catalog.pixels import PixelReader
 from catalog.resize import resize_mask
 from catalog.samples import Samples
@@ -57,7 +57,7 @@ def write_worst(folder: Path, evaluation: Evaluation, samples: Samples, engines:
     """
     content = io.BytesIO()
     Image.fromarray(draw_worst(evaluation, samples, engines, asking)).save(content, "PNG")
-    write_whole(folder / WORST, content.getvalue())
+    write_atomic(folder / WORST, content.getvalue())
 
 
 def draw_worst(evaluation: Evaluation, samples: Samples, engines: Engines, asking: Asking) -> Picture:

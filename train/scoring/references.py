@@ -13,7 +13,7 @@ from catalog.images import IMAGE_KEY
 from catalog.names import image_name, mask_name, modality_token
 from catalog.pixels import PixelReader
 from catalog.samples import Samples
-from predict.boxes import jittered
+from predict.prompts.jitter import jittered
 
 COLUMNS = ("label_id", "instance", "spacing_row", "spacing_col")
 """What the samples must be loaded with, beyond what they always hold."""

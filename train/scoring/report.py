@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from predict.metrics import TOLERANCE
+from predict.scoring.metrics import TOLERANCE
 from train.scoring.evaluate import Evaluation
 from train.scoring.scores import METRICS, PATIENT, Row, bootstrap, mean_by, mean_over, rank_models
 

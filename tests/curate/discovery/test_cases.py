@@ -4,6 +4,7 @@ import pytest
 
 from curate.discovery.cases import Case, find_cases
 from curate.errors import RunError, SourceError
+from curate.inputs import FileInput
 from curate.recipe.load import parse_recipe
 from curate.recipe.resolved import Recipe
 
@@ -26,6 +27,11 @@ def touch(root: Path, *names: str) -> Path:
     return root
 
 
+def names(case: Case) -> tuple[tuple[str, str], ...]:
+    """Word and path of each label file."""
+    return tuple((word, source.name) for word, source in case.labels)
+
+
 ONE = """\
 cases: {image: "{case}/image.nii.gz", label: "{case}/seg.nii.gz"}
 labels: {liver: 1}
@@ -36,8 +42,8 @@ def test_cases_with_and_without_labels(tmp_path: Path) -> None:
     touch(tmp_path, "b/image.nii.gz", "b/seg.nii.gz", "a/image.nii.gz", "c/seg.nii.gz")
     found = find_cases(recipe(ONE), tmp_path)
     assert found.cases == (
-        Case("Set", "a", "a", 0, "a/image.nii.gz", ()),
-        Case("Set", "b", "b", 0, "b/image.nii.gz", (("", "b/seg.nii.gz"),)),
+        Case("Set", "a", "a", 0, FileInput(tmp_path, "a/image.nii.gz"), ()),
+        Case("Set", "b", "b", 0, FileInput(tmp_path, "b/image.nii.gz"), (("", FileInput(tmp_path, "b/seg.nii.gz")),)),
     )
     assert found.excluded == ()
     assert found.warnings == ()
@@ -58,7 +64,7 @@ def test_cases_with_and_without_labels(tmp_path: Path) -> None:
 def test_case_id(tmp_path: Path, cases: str, file: str, case: str) -> None:
     touch(tmp_path, file)
     (found,) = find_cases(recipe(f"cases: {{{cases}}}\n"), tmp_path).cases
-    assert (found.case, found.image) == (case, file)
+    assert (found.case, found.image.name) == (case, file)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +91,7 @@ def test_patient_table(tmp_path: Path) -> None:
     (tmp_path / "info/patients.csv").write_text("\ufeffSubject;age; Image ID\nP9;5;a 1\nP9;5;b\nP9;5;b\n;3;c\n")
     found = find_cases(recipe(TABLE), tmp_path)
     assert [case.patient for case in found.cases] == ["P9", "P9", "c"]
-    assert found.warnings == ("info/patients.csv names no patient for c: each counts as a patient of its own",)
+    assert found.warnings == ("info/patients.csv has no patient for c: each counts as a separate patient",)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +121,7 @@ labels: {kidney: [kidney_left, kidney_right], left: kidney_left, liver: liver}
 """
     touch(tmp_path, "a/ct.nii.gz", "a/seg/liver.nii.gz", "a/seg/kidney_left.nii.gz", "a/seg/other.nii.gz")
     (case,) = find_cases(recipe(rest), tmp_path).cases
-    assert case.labels == (("kidney_left", "a/seg/kidney_left.nii.gz"), ("liver", "a/seg/liver.nii.gz"))
+    assert names(case) == (("kidney_left", "a/seg/kidney_left.nii.gz"), ("liver", "a/seg/liver.nii.gz"))
 
 
 def test_one_file_an_instance(tmp_path: Path) -> None:
@@ -126,16 +132,16 @@ labels: [nucleus]
 """
     touch(tmp_path, "a/images/a.png", "a/masks/2.png", "a/masks/1.png", "b/images/b.png", "b/masks/3.txt")
     first, second = find_cases(recipe(rest), tmp_path).cases
-    assert first.labels == (("", "a/masks/1.png"), ("", "a/masks/2.png"))
-    assert second.labels == ()
+    assert names(first) == (("", "a/masks/1.png"), ("", "a/masks/2.png"))
+    assert names(second) == ()
 
 
 def test_several_label_files_by_star(tmp_path: Path) -> None:
     rest = 'cases: {image: "i/{case}.png", label: "m/{case}_*.png"}\nlabels: {tumor: 1}\n'
     touch(tmp_path, "i/a.png", "i/ab.png", "m/a_1.png", "m/a_2.png", "m/ab_1.png")
     a, ab = find_cases(recipe(rest), tmp_path).cases
-    assert [path for _, path in a.labels] == ["m/a_1.png", "m/a_2.png"]
-    assert [path for _, path in ab.labels] == ["m/ab_1.png"]
+    assert [path for _, path in names(a)] == ["m/a_1.png", "m/a_2.png"]
+    assert [path for _, path in names(ab)] == ["m/ab_1.png"]
 
 
 def test_groups_share_cases(tmp_path: Path) -> None:
@@ -233,5 +239,5 @@ def test_a_source_that_is_not_there(tmp_path: Path) -> None:
 def test_a_label_is_found_although_it_is_spelled_decomposed(tmp_path: Path) -> None:
     touch(tmp_path, "e\u0301/image.nii.gz", "e\u0301/seg.nii.gz")
     (case,) = find_cases(recipe(ONE), tmp_path).cases
-    assert case.image == "e\u0301/image.nii.gz"
-    assert case.labels == (("", "e\u0301/seg.nii.gz"),)
+    assert case.image.name == "e\u0301/image.nii.gz"
+    assert names(case) == (("", "e\u0301/seg.nii.gz"),)

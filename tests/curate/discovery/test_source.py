@@ -17,7 +17,7 @@ RECIPE = parse_recipe(
 def test_given_wins(tmp_path: Path) -> None:
     recipe = replace(RECIPE, source="package:nowhere_at_all")
     assert source_folder(recipe, tmp_path) == tmp_path
-    with pytest.raises(SourceError, match="none does not exist; give the folder of the data with --source"):
+    with pytest.raises(SourceError, match="none does not exist; pass the unpacked data set with --source"):
         source_folder(recipe, tmp_path / "none")
 
 
@@ -25,8 +25,20 @@ def test_own_folder(tmp_path: Path) -> None:
     assert source_folder(replace(RECIPE, source=str(tmp_path))) == tmp_path
     with pytest.raises(SourceError, match="the recipe Set names it"):
         source_folder(replace(RECIPE, source=str(tmp_path / "none")))
-    with pytest.raises(SourceError, match="Set does not say where its data lie: give their folder with --source"):
+
+
+def test_the_default_is_a_folder_of_the_recipes_file_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MEDCORPUS_SOURCES", raising=False)
+    with pytest.raises(SourceError, match=r"sources/set does not exist\. Unpack the data set there, pass its folder"):
         source_folder(RECIPE)
+    (tmp_path / "sources/set").mkdir(parents=True)
+    assert source_folder(RECIPE) == Path("sources/set")
+    monkeypatch.setenv("MEDCORPUS_SOURCES", str(tmp_path / "elsewhere"))
+    with pytest.raises(SourceError, match="elsewhere/set does not exist"):
+        source_folder(RECIPE)
+    (tmp_path / "elsewhere/set").mkdir(parents=True)
+    assert source_folder(RECIPE) == tmp_path / "elsewhere/set"
 
 
 def test_package_is_found_but_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from curate.executors.processes import Died, ProcessExecutor, SerialExecutor
+from curate.executors.base import WorkerDied
+from curate.executors.processes import ProcessExecutor
+from curate.executors.serial import SerialExecutor
 
 
 def square(number: int) -> int:
@@ -47,8 +49,8 @@ def test_every_task_has_one_result(executor: SerialExecutor | ProcessExecutor) -
 
 def test_a_task_that_kills_its_worker_is_told_and_the_others_go_on() -> None:
     results = list(ProcessExecutor(2, 10).map(square_but_die_at_three, list(range(8)), lambda _: 1))
-    assert [one for one in results if isinstance(one, Died)] == [Died(3)]
-    assert sorted(one for one in results if not isinstance(one, Died)) == [0, 1, 4, 16, 25, 36, 49]
+    assert [one for one in results if isinstance(one, WorkerDied)] == [WorkerDied(3)]
+    assert sorted(one for one in results if not isinstance(one, WorkerDied)) == [0, 1, 4, 16, 25, 36, 49]
 
 
 def test_a_task_whose_worker_was_killed_once_is_tried_again(tmp_path: Path) -> None:

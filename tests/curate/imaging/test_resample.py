@@ -1,4 +1,5 @@
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from catalog.drop_reasons import Reason
 from curate.errors import CaseError
+from curate.imaging import resample
 from curate.imaging.resample import TOLERANCE, Aligned, align
 from curate.imaging.volume import Volume
 
@@ -57,7 +59,7 @@ def away_from_ties(label: sitk.Image, image: sitk.Image, margin: float = 1e-4) -
 
 
 def assert_lands(label: sitk.Image, image: sitk.Image) -> Aligned:
-    aligned = align(as_volume(label), as_volume(image))
+    aligned = align(as_volume(label), as_volume(image), "seg")
     clear = away_from_ties(label, image)
     assert clear.mean() > 0.5
     np.testing.assert_array_equal(aligned.voxels[clear], by_itk(label, image)[clear])
@@ -69,7 +71,7 @@ IMAGE = scan()
 
 def test_equal_grids_are_taken_as_they_are() -> None:
     label = as_volume(scan(DATA[::-1].copy()))
-    aligned = align(label, as_volume(IMAGE))
+    aligned = align(label, as_volume(IMAGE), "seg")
     assert aligned.voxels is label.voxels
     assert not aligned.resampled
 
@@ -86,7 +88,7 @@ def test_equal_grids_are_taken_as_they_are() -> None:
 )
 def test_stored_another_way_round_it_is_the_same_voxels(other: sitk.Image) -> None:
     """The label holds the image's own values: after alignment they must be the image's, voxel by voxel."""
-    aligned = align(as_volume(other), as_volume(IMAGE))
+    aligned = align(as_volume(other), as_volume(IMAGE), "seg")
     assert aligned.resampled
     np.testing.assert_array_equal(aligned.voxels, DATA)
     np.testing.assert_array_equal(aligned.voxels, by_itk(other, IMAGE))
@@ -103,7 +105,7 @@ def test_cropped() -> None:
 
 def test_larger_than_the_image() -> None:
     image = sitk.RegionOfInterest(IMAGE, [5, 4, 3], [4, 3, 2])
-    np.testing.assert_array_equal(align(as_volume(IMAGE), as_volume(image)).voxels, DATA[2:5, 3:7, 4:9])
+    np.testing.assert_array_equal(align(as_volume(IMAGE), as_volume(image), "seg").voxels, DATA[2:5, 3:7, 4:9])
 
 
 def test_shifted_by_whole_voxels() -> None:
@@ -115,7 +117,8 @@ def test_shifted_by_whole_voxels() -> None:
 
 
 @pytest.mark.parametrize("spacing", [(0.35, 0.55, 1.25), (1.4, 2.2, 5.0), (0.5, 1.7, 0.9)])
-def test_other_spacing(spacing: tuple[float, float, float]) -> None:
+def test_other_spacing(spacing: tuple[float, float, float], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resample, "KEPT_LEAST", 0)
     assert assert_lands(scan(spacing=spacing, origin=(-31.3, 12.3, 101.2)), IMAGE).resampled
 
 
@@ -148,7 +151,8 @@ def test_lands_where_itk_puts_it(
     clear = away_from_ties(label, image)
     expected = by_itk(label, image)
     assume(expected[clear].any())
-    aligned = align(as_volume(label), as_volume(image))
+    with mock.patch.object(resample, "KEPT_LEAST", 0):  # how much is kept is another test's matter
+        aligned = align(as_volume(label), as_volume(image), "seg")
     np.testing.assert_array_equal(aligned.voxels[clear], expected[clear])
     assert aligned.resampled
 
@@ -156,7 +160,7 @@ def test_lands_where_itk_puts_it(
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "int32", "float32", "float64"])
 def test_stored_dtype_is_kept(dtype: str) -> None:
     label = sitk.Flip(scan(DATA.astype(dtype)), [True, False, False], False)
-    aligned = align(as_volume(label), as_volume(IMAGE))
+    aligned = align(as_volume(label), as_volume(IMAGE), "seg")
     assert aligned.voxels.dtype == dtype
     np.testing.assert_array_equal(aligned.voxels, DATA)
 
@@ -164,7 +168,7 @@ def test_stored_dtype_is_kept(dtype: str) -> None:
 @pytest.mark.parametrize(("share", "resampled"), [(0.9, False), (1.1, True)])
 def test_tolerance_is_a_thousandth_of_a_voxel(share: float, resampled: bool) -> None:
     moved = scan(origin=(-31.5 + share * TOLERANCE * 0.7, 12.25, 101.0))
-    aligned = align(as_volume(moved), as_volume(IMAGE))
+    aligned = align(as_volume(moved), as_volume(IMAGE), "seg")
     assert aligned.resampled is resampled
     np.testing.assert_array_equal(aligned.voxels, DATA)
 
@@ -176,12 +180,12 @@ def test_a_stretch_counts_at_the_far_end(axis: int) -> None:
     for share, resampled in ((0.9, False), (1.1, True)):
         stretched = spacing.copy()
         stretched[axis] *= 1 + share * TOLERANCE / (IMAGE.GetSize()[axis] - 1)
-        assert align(as_volume(scan(spacing=tuple(stretched))), as_volume(IMAGE)).resampled is resampled
+        assert align(as_volume(scan(spacing=tuple(stretched))), as_volume(IMAGE), "seg").resampled is resampled
 
 
 def test_cropped_at_the_far_end() -> None:
     crop = sitk.RegionOfInterest(IMAGE, [12, 9, 4], [0, 0, 0])
-    aligned = align(as_volume(crop), as_volume(IMAGE))
+    aligned = align(as_volume(crop), as_volume(IMAGE), "seg")
     np.testing.assert_array_equal(aligned.voxels[:4], DATA[:4])
     assert not aligned.voxels[4:].any()
     assert aligned.resampled
@@ -189,7 +193,7 @@ def test_cropped_at_the_far_end() -> None:
 
 def refused(label: Volume, image: Volume, by_index: bool = False) -> str:
     with pytest.raises(CaseError) as caught:
-        align(label, image, by_index)
+        align(label, image, "seg", by_index)
     assert caught.value.reason is Reason.GEOMETRY
     return caught.value.detail
 
@@ -197,15 +201,33 @@ def refused(label: Volume, image: Volume, by_index: bool = False) -> str:
 def test_no_overlap() -> None:
     far = scan(origin=(-31.5, 12.25, 101.0 + 6 * 2.5))
     assert refused(as_volume(far), as_volume(IMAGE)) == (
-        "image and label do not overlap in space: the image spans 24..32, -21..-12, 101..114 mm, "
+        "image and label seg do not overlap in space: the image spans 24..32, -21..-12, 101..114 mm, "
         "the label 24..32, -21..-12, 116..128 mm (R, A, S); "
-        "where the label's header is known to be wrong say `geometry: index` in the recipe"
+        "if the label's header is wrong, set `geometry: index` in the recipe"
     )
 
 
-def test_the_last_slice_still_overlaps() -> None:
+def test_a_label_that_is_mostly_outside_is_refused() -> None:
     edge = scan(origin=(-31.5, 12.25, 101.0 + 5 * 2.5))
-    aligned = align(as_volume(edge), as_volume(IMAGE))
+    assert refused(as_volume(edge), as_volume(IMAGE)) == (
+        "only 208 of 1247 mm3 of the label seg are inside the image (17%); its header is probably wrong: correct it, "
+        "or set `geometry: index` if voxels correspond by index"
+    )
+
+
+def test_what_resampling_loses_is_counted() -> None:
+    """Of six slices one is outside: 83 % are kept, which is a warning."""
+    aligned = align(as_volume(scan(origin=(-31.5, 12.25, 101.0 + 2.5))), as_volume(IMAGE), "seg")
+    slice_mm3 = 0.7 * 1.1 * 2.5 * np.count_nonzero(DATA, axis=(1, 2))
+    assert aligned.kept == pytest.approx(slice_mm3[:5].sum())
+    assert aligned.lost == pytest.approx(slice_mm3[5])
+    assert "are inside the image (83%); check its header" in aligned.notes[0]
+
+
+def test_the_last_slice_still_overlaps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resample, "KEPT_LEAST", 0)
+    edge = scan(origin=(-31.5, 12.25, 101.0 + 5 * 2.5))
+    aligned = align(as_volume(edge), as_volume(IMAGE), "seg")
     np.testing.assert_array_equal(aligned.voxels[5], DATA[0])
     assert not aligned.voxels[:5].any()
 
@@ -214,27 +236,27 @@ def test_the_last_slice_still_overlaps() -> None:
 def test_one_without_geometry(bare: str) -> None:
     placed, unplaced = as_volume(IMAGE), Volume(DATA)
     pair = (placed, unplaced) if bare == "image" else (unplaced, placed)
-    assert f"the {bare} has no geometry while the other has one" in refused(*pair)
-    aligned = align(*pair, by_index=True)
+    assert f"the {bare}{' seg' * (bare == 'label')} has no geometry while the other has one" in refused(*pair)
+    aligned = align(*pair, "seg", by_index=True)
     assert aligned.voxels is pair[0].voxels
     assert not aligned.resampled
 
 
 def test_both_without_geometry_correspond_by_index() -> None:
     label = Volume(DATA)
-    assert align(label, Volume(DATA)).voxels is label.voxels
+    assert align(label, Volume(DATA), "seg").voxels is label.voxels
     assert refused(Volume(DATA[:, 1:]), Volume(DATA)) == (
-        "the image has 12 x 9 x 6 voxels, its label 12 x 8 x 6, and nothing says how one lies on the other"
+        "the image has 12 x 9 x 6 voxels and the label seg 12 x 8 x 6, and nothing says where one is on the other"
     )
 
 
 def test_by_index_trusts_no_header() -> None:
     far = as_volume(scan(origin=(900.0, 0.0, 0.0)))
-    assert align(far, as_volume(IMAGE), by_index=True).voxels is far.voxels
-    assert "its label 12 x 9 x 5" in refused(Volume(DATA[1:], far.affine), as_volume(IMAGE), by_index=True)
+    assert align(far, as_volume(IMAGE), "seg", by_index=True).voxels is far.voxels
+    assert "the label seg 12 x 9 x 5" in refused(Volume(DATA[1:], far.affine), as_volume(IMAGE), by_index=True)
 
 
 def test_colour_labels_are_not_resampled() -> None:
     flipped = as_volume(sitk.Flip(IMAGE, [True, False, False], False))
     colour = Volume(np.stack([flipped.voxels] * 3, axis=-1), flipped.affine)
-    assert "a colour label lies on another grid" in refused(colour, as_volume(IMAGE))
+    assert "the colour label seg is on another grid" in refused(colour, as_volume(IMAGE))

@@ -1,7 +1,6 @@
 """Fragments and JSON files are there whole or not at all."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,8 @@ from hypothesis import strategies as st
 
 from catalog.drop_reasons import Reason
 from curate.ledger import fragments as state
-from curate.ledger.fragments import Marker
+from curate.ledger.case_key import CaseKey
+from curate.ledger.case_result import CaseResult, CaseWarning
 from curate.ledger.rows import FRAGMENT_SCHEMA, DropRow, build_fragment
 
 
@@ -20,7 +20,11 @@ class Killed(BaseException):
     pass
 
 
-MARKER = Marker("f0", "/data/blobs", "ä b", True, 3, 40, 1.25, False)
+KEY = CaseKey("ct_00", "a")
+RESULT = CaseResult(
+    KEY, "Blobs", "f0", "/data/blobs", "r1", 3, 40, 1.25, {"small": 2}, ("organ",), {"organ": 1}, ("ä b/a.nii",), True,
+    1.5, 0.5, (CaseWarning("window", "too narrow"),), "unreadable",
+)  # fmt: skip
 
 
 def table(count: int = 1) -> pa.Table:
@@ -30,33 +34,44 @@ def table(count: int = 1) -> pa.Table:
 
 @pytest.mark.parametrize("count", [0, 1, 5000])
 def test_a_fragment_comes_back(count: int, tmp_path: Path) -> None:
-    path = tmp_path / "a.arrow"
-    state.write_fragment(path, table(count), MARKER)
-    assert state.read_marker(path) == MARKER
+    path = tmp_path / "Blobs" / "ct_00--a.arrow"
+    path.parent.mkdir()
+    state.write_fragment(path, table(count), RESULT)
+    assert state.read_result(path) == RESULT
     assert state.read_fragment(path).equals(table(count))
     assert state.read_fragment(path).schema.equals(FRAGMENT_SCHEMA)
-    assert list(tmp_path.iterdir()) == [path]
+    assert list(path.parent.iterdir()) == [path]
 
 
 @given(
     st.builds(
-        Marker, st.text(), st.text(), st.text(), st.booleans(), st.integers(0, 10**9), st.integers(0, 10**9),
-        st.floats(0, 1e9), st.booleans(),
+        CaseResult, st.just(KEY), st.just("Blobs"), st.text(), st.text(), st.text(), st.integers(0, 10**9),
+        st.integers(0, 10**9), st.floats(0, 1e9), st.dictionaries(st.text(), st.integers()), st.just(()),
+        st.dictionaries(st.text(), st.integers(1, 9999)), st.tuples(st.text()), st.booleans(), st.floats(0, 1e9),
+        st.floats(0, 1e9), st.tuples(st.builds(CaseWarning, st.text(), st.text())), st.none() | st.text(),
     )
 )  # fmt: skip
-def test_any_marker_comes_back(marker: Marker) -> None:
-    import tempfile
+def test_any_result_comes_back(result: CaseResult) -> None:
+    assert CaseResult.from_json(result.to_json(), KEY, "Blobs") == result
 
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "a.arrow"
-        state.write_fragment(path, table(0), marker)
-        assert state.read_marker(path) == marker
+
+def test_a_record_of_0_1_is_read() -> None:
+    text = json.dumps(
+        {"fingerprint": "f", "source": "/data", "case": "a", "failed": False, "images": 3, "masks": 4, "seconds": 1.5,
+         "resampled": True}
+    )  # fmt: skip
+    result = CaseResult.from_json(text, KEY, "Blobs")
+    assert (result.fingerprint, result.source, result.images, result.masks) == ("f", "/data", 3, 4)
+    assert result.resampled
+    assert not result.failed
+    assert CaseResult.from_json(text.replace("false", "true"), KEY, "Blobs").failed
 
 
 @pytest.mark.parametrize(("owner", "step"), [(pa.RecordBatchFileWriter, "write_table"), (Path, "replace")])
 def test_killed_while_writing(owner: type, step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "a.arrow"
-    other = Marker("f1", "elsewhere", "b", False, 0, 0, 0.0, True)
+    path = tmp_path / "Blobs" / "ct_00--a.arrow"
+    path.parent.mkdir()
+    other = CaseResult(KEY, "Blobs", "f1")
 
     def kill(*args: Any, **kwargs: Any) -> None:
         raise Killed
@@ -64,37 +79,36 @@ def test_killed_while_writing(owner: type, step: str, tmp_path: Path, monkeypatc
     with monkeypatch.context() as patch:
         patch.setattr(owner, step, kill)
         with pytest.raises(Killed):
-            state.write_fragment(path, table(), MARKER)
+            state.write_fragment(path, table(), RESULT)
     assert not path.exists()
-    assert state.read_marker(path) is None
-    state.write_fragment(path, table(), MARKER)
+    assert state.read_result(path) is None
+    state.write_fragment(path, table(), RESULT)
     with monkeypatch.context() as patch:
         patch.setattr(owner, step, kill)
         with pytest.raises(Killed):
             state.write_fragment(path, table(2), other)
-    assert state.read_marker(path) == MARKER
+    assert state.read_result(path) == RESULT
     assert state.read_fragment(path).num_rows == 1
-    assert [key for key, _ in state.fragments(tmp_path.parent, tmp_path.name)] == []
 
 
 def test_a_truncated_fragment_has_no_marker(tmp_path: Path) -> None:
     path = tmp_path / "a.arrow"
-    state.write_fragment(path, table(), MARKER)
+    state.write_fragment(path, table(), RESULT)
     whole = path.read_bytes()
     for size in [*range(0, len(whole), 97), len(whole) - 1]:
         path.write_bytes(whole[:size])
-        assert state.read_marker(path) is None, size
+        assert state.read_result(path) is None, size
 
 
 def test_no_marker_where_there_is_none(tmp_path: Path) -> None:
-    assert state.read_marker(tmp_path / "none.arrow") is None
+    assert state.read_result(tmp_path / "none.arrow") is None
     path = tmp_path / "other.arrow"
     for metadata in (None, {b"x": b"y"}, {b"medcorpus.marker": b'{"fingerprint": "f", "size": 3}'}):
         with pa.ipc.new_file(str(path), pa.schema([pa.field("a", pa.int8())], metadata=metadata)):
             pass
-        assert state.read_marker(path) is None
+        assert state.read_result(path) is None
     path.write_bytes(b"no arrow file at all" * 10)
-    assert state.read_marker(path) is None
+    assert state.read_result(path) is None
 
 
 def test_fragments_come_in_the_catalogs_order(tmp_path: Path) -> None:
@@ -103,16 +117,16 @@ def test_fragments_come_in_the_catalogs_order(tmp_path: Path) -> None:
     folder = state.dataset_folder(tmp_path, "Blobs")
     folder.mkdir(parents=True)
     for key in keys:
-        state.write_fragment(state.fragment_path(tmp_path, "Blobs", key), table(), MARKER)
-    state.piece_path(tmp_path, "Blobs", "ct_00--z").write_bytes(b"")
-    state.open_path(tmp_path, "Blobs", "ct_00--y").write_bytes(b"")
+        state.write_fragment(state.fragment_path(tmp_path, "Blobs", CaseKey.parse(key)), table(), RESULT)
+    (folder / "ct_00--z.parquet").write_bytes(b"")
+    state.open_path(tmp_path, "Blobs", CaseKey("ct_00", "y")).write_bytes(b"")
     (folder / "ct_00--x.arrow.part").write_bytes(b"")
     found = list(state.fragments(tmp_path, "Blobs"))
-    assert [key for key, _ in found] == [
+    assert [str(key) for key, _ in found] == [
         "ct_00--B", "mr_t1--a", "ct_00--a-1", "ct_00--a.1", "ct_00--a_2", "ct_00--b", "mr_t1--b", "excluded--c",
     ]  # fmt: skip
     assert all(path == state.fragment_path(tmp_path, "Blobs", key) for key, path in found)
-    cases = pa.table({"case": [key.split("--")[1] for key, _ in found]})
+    cases = pa.table({"case": [key.case for key, _ in found]})
     assert cases.sort_by("case").equals(cases), "as Arrow sorts strings"
 
 
@@ -124,33 +138,9 @@ def test_data_sets(tmp_path: Path) -> None:
     assert state.datasets(tmp_path) == ["A", "a-1", "b"]
 
 
-def test_the_files_of_a_case_stand_side_by_side(tmp_path: Path) -> None:
-    paths = [make(tmp_path, "Blobs", "ct_00--a.b") for make in (state.fragment_path, state.piece_path, state.open_path)]
-    assert [path.name for path in paths] == ["ct_00--a.b.arrow", "ct_00--a.b.parquet", "ct_00--a.b.open"]
+def test_the_files_of_a_case_are_in_one_folder(tmp_path: Path) -> None:
+    paths = [make(tmp_path, "Blobs", CaseKey("ct_00", "a.b")) for make in (state.fragment_path, state.open_path)]
+    assert [path.name for path in paths] == ["ct_00--a.b.arrow", "ct_00--a.b.open"]
     assert {path.parent for path in paths} == {tmp_path / ".state" / "Blobs"}
     assert paths[1].with_suffix(".arrow") == paths[0]
-
-
-def _broken(text: str) -> Callable[..., int]:
-    def write(self: Path, *args: Any, **kwargs: Any) -> int:
-        with self.open("w") as file:
-            file.write(text)
-        raise Killed
-
-    return write
-
-
-def test_json_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "x.json"
-    assert state.read_json(path, {"none": 1}) == {"none": 1}
-    state.write_json(path, {"größe": [1, "ü"]})
-    assert state.read_json(path, None) == {"größe": [1, "ü"]}
-    assert "größe" in path.read_text("utf-8")
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", _broken('{"hal'))
-        with pytest.raises(Killed):
-            state.write_json(path, {"new": 1})
-    assert state.read_json(path, None) == {"größe": [1, "ü"]}
-    with pytest.raises(TypeError):
-        state.write_json(path, {"bad": object()})
-    assert json.loads(path.read_text("utf-8")) == {"größe": [1, "ü"]}
+    assert state.dataset_folders(tmp_path, "Blobs").state == paths[0].parent

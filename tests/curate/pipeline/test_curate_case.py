@@ -14,23 +14,31 @@ from skimage.measure import regionprops
 from catalog.hashes import image_hash, mask_hash
 from catalog.tables import write_catalog
 from curate.ledger import fragments as state
+from curate.ledger.case_result import CaseResult
 from curate.pipeline.curate_case import curate_case
-from curate.pipeline.task import Report, Task
+from curate.pipeline.task import Task
 from curate.recipe.resolved import Recipe
-from curate.run.plan import Options, plan_run
+from curate.run.plan import Options, Plan, find, plan_run
 from tests.curate.corpora import make_case, make_source, recipe, rows
 
 
-def curate(out: Path, source: Path, a_recipe: Recipe, **options: object) -> tuple[list[dict], list[dict], list[Report]]:
+def plan(out: Path, source: Path, a_recipe: Recipe, **options: object) -> Plan:
+    chosen = Options(memory=2 << 30, **options)
+    return plan_run(find(a_recipe, source, chosen), source, out, chosen)
+
+
+def curate(
+    out: Path, source: Path, a_recipe: Recipe, **options: object
+) -> tuple[list[dict], list[dict], list[CaseResult]]:
     """The rows and drops of every case of a source, without a run around them."""
-    tasks = plan_run(a_recipe, source, out, Options(memory=2 << 30, **options)).tasks
+    tasks = plan(out, source, a_recipe, **options).tasks
     reports = [curate_case(task) for task in tasks]
     write_catalog(out, (state.read_fragment(path) for _, path in state.fragments(out, a_recipe.name)))
     return rows(out), rows(out, "drops"), reports
 
 
 def only_task(out: Path, source: Path, a_recipe: Recipe, **options: object) -> Task:
-    (task,) = plan_run(a_recipe, source, out, Options(memory=2 << 30, **options)).tasks
+    (task,) = plan(out, source, a_recipe, **options).tasks
     return task
 
 

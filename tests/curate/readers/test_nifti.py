@@ -107,7 +107,7 @@ def test_4d_by_channel(tmp_path: Path, suffix: str) -> None:
     assert read_header(path).shape == (4, 3, 5, 6)
     for channel in (None, 6):
         assert refused(path, Reason.GEOMETRY, channel=channel) == (
-            f"a{suffix} is 4D (4 x 3 x 5 x 6): say in the recipe's `channels` which of its 6 volumes to take"
+            f"a{suffix} is 4D (4 x 3 x 5 x 6): name in the recipe's `channels` which of its 6 volumes to take"
         )
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from curate.errors import RecipeError
+from curate.labels.registry import ENCODINGS
 from curate.recipe.load import parse_recipe
-from curate.recipe.model import ENCODINGS, Defaults, Group, Recipe
+from curate.recipe.model import Defaults, Group, Recipe, keys_of
 
 TEXT = (Path(__file__).parents[3] / "docs/recipes.md").read_text(encoding="utf-8")
 EXAMPLE, *ENCODED = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
@@ -28,7 +29,7 @@ def test_every_encoding_has_an_example_that_loads() -> None:
 def test_the_table_has_every_key_with_its_place() -> None:
     rows = re.findall(r"^\| (`[^|]*?) \|", TEXT.partition("## Keys")[2].partition("## Encodings")[0], re.MULTILINE)
     documented = {key: row.endswith("(g)") for row in rows for key in re.findall(r"`(\w+)`", row)}
-    assert documented.keys() == Recipe.model_fields.keys() | Group.model_fields.keys()
+    assert documented.keys() == set(keys_of(Recipe)) | set(keys_of(Group))
     assert {key for key, everywhere in documented.items() if everywhere} == Defaults.model_fields.keys()
 
 

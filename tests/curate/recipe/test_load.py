@@ -29,7 +29,7 @@ MODALITIES = (
 )
 ANATOMIES = "head_and_neck, thorax, abdomen, pelvis, lesion, other"
 SHARED = (
-    "modality, sequence, anatomy, patient, labels, encoding, threshold, tolerance, ignore, window, channels, axes, stack, "
+    "modality, sequence, anatomy, patient, labels, encoding, threshold, tolerance, nearest, ignore, window, nan, rescale, channels, axes, stack, "
     "orient, isotropic, geometry, aspect, min_area, union, subsample, spacing"
 )
 INTEGER = "a whole number, or a list of them"
@@ -260,17 +260,17 @@ cases:
 # every bad recipe with its message
 
 AT_5 = [
-    ("nmae: x", f"nmae: the key is not known; allowed: name, title, homepage, notes, license, source, cases, exclude, expect, {SHARED}; did you mean 'name'?"),
-    ("image: x", "image: stands inside cases, not here"),
-    ("name: T", "name: stands twice, first on line 1; keep one"),
+    ("nmae: x", f"nmae: is not a known key; allowed: name, title, homepage, notes, license, source, cases, exclude, expect, {SHARED}; did you mean 'name'?"),
+    ("image: x", "image: belongs inside cases"),
+    ("name: T", "name: is listed twice, first on line 1; keep one"),
     ("title: 5", "title: 5 is not allowed here; allowed: text; in quotes it is text"),
     ("homepage: www", "homepage: 'www' is not allowed here; allowed: an address that begins with https:// or http://"),
     ("source: data", "source: 'data' is not allowed here; allowed: package:NAME/sub/folder, or an absolute folder"),
     ("source: package:a/../b", "source: 'package:a/../b' is not allowed here; allowed: package:NAME/sub/folder, or an absolute folder"),
     ("sequence: T1", "sequence: 'T1' is not allowed here; allowed: small letters and digits, such as flair or t1c"),
-    ("encoding: threshhold", "encoding: 'threshhold' is not known; allowed: ids, files, instances, instance_files, threshold, grey, rgb, inverted, outline; did you mean 'threshold'?"),
-    ("encoding: rtstruct", "encoding: 'rtstruct' is not known; allowed: ids, files, instances, instance_files, threshold, grey, rgb, inverted, outline"),
-    ("threshold: 3", "threshold: 3 has no meaning for the encoding ids; allowed for: threshold, inverted, outline, files, instance_files"),
+    ("encoding: threshhold", "encoding: 'threshhold' is not known; allowed: ids, files, instances, instance_files, threshold, grey, rgb, inverted, outline, one_hot; did you mean 'threshold'?"),
+    ("encoding: rtstruct", "encoding: 'rtstruct' is not known; allowed: ids, files, instances, instance_files, threshold, grey, rgb, inverted, outline, one_hot"),
+    ("threshold: 3", "threshold: 3 has no meaning for the encoding ids; allowed for: files, instance_files, threshold, inverted, outline, one_hot"),
     ("threshold: '3'", "threshold: '3' is not allowed here; allowed: a number"),
     ("threshold: .nan", "threshold: '.nan' is not allowed here; allowed: a number"),
     ("tolerance: 3", "tolerance: 3 has no meaning for the encoding ids; allowed for: grey, rgb"),
@@ -283,7 +283,7 @@ AT_5 = [
     ("window: lung", "window: 'lung' is a window in HU, and the modality is MR; allowed: percentile, minmax, none, {level: ..., width: ...}"),
     ("window: {level: 4}", "window.width: is missing"),
     ("window: {level: 4, width: 0}", "window.width: 0 is not allowed here; allowed: more than 0"),
-    ("window: {level: 4, width: 1, x: 1}", "window.x: the key is not known; allowed: level, width, percentile, minmax"),
+    ("window: {level: 4, width: 1, x: 1}", "window.x: is not a known key; allowed: level, width, percentile, minmax"),
     ("window: {minmax: slices}", "window.minmax: 'slices' is not known; allowed: volume, slice; did you mean 'slice'?"),
     ("window: {percentile: [99, 1]}", "window: [99.0, 1.0] is not allowed here; allowed: [low, high] with low under high, such as [0.5, 99.5]"),
     ("window: {percentile: [1]}", "window.percentile: [1] has 1 items; allowed: at least 2"),
@@ -293,7 +293,7 @@ AT_5 = [
     ("channels: {0: {}, 1: {}}", "channels.1: would be mr_00 like channel 0; give each a sequence of its own"),
     ("channels: {0: {modality: CT}}", "channels.0: a window is missing; CT needs one: abdomen, lung, brain, mediastinum, bone, or {level: 40, width: 400}"),
     ("channels: {0: {modality: CT, window: lungs}}", "channels.0.window: 'lungs' is not known; allowed: abdomen, lung, brain, mediastinum, bone, percentile, minmax, none; did you mean 'lung'?"),
-    ("channels: {0: {name: t1}}", "channels.0.name: the key is not known; allowed: sequence, modality, window"),
+    ("channels: {0: {name: t1}}", "channels.0.name: is not a known key; allowed: sequence, modality, window"),
     ("axes: [x, q]", "axes[1]: 'q' is not known; allowed: x, y, z"),
     ("axes: [x, x]", "axes: ['x', 'x'] names an axis twice"),
     ("axes: []", "axes: [] has 0 items; allowed: at least 1"),
@@ -309,7 +309,7 @@ AT_5 = [
     ("exclude: [a]", "exclude: ['a'] is not allowed here; allowed: a mapping"),
     ("exclude: {a: null}", "exclude.a: null is not allowed here; allowed: text"),
     ("expect: 5", "expect: 5 is not allowed here; allowed: a mapping such as {cases: 489}"),
-    ("expect: {case: 5}", "expect.case: the key is not known; allowed: cases, images; did you mean 'cases'?"),
+    ("expect: {case: 5}", "expect.case: is not a known key; allowed: cases, images; did you mean 'cases'?"),
     ("patient: {csv: x.csv, case: a}", "patient.patient: is missing"),
     ("patient: {csv: ../x.csv, case: a, patient: b}", "patient.csv: '../x.csv' holds '..'; allowed: names of folders below the source folder, joined by `/`"),
     ("patient: {csv: '{case}.csv', case: a, patient: b}", "patient.csv: '{case}.csv' is no single file; allowed: a path without fields"),
@@ -333,14 +333,14 @@ LABELS = [
     ("ids", "{liver: }", [f"labels.liver: null is not allowed here; allowed: {INTEGER}"]),
     ("ids", "{1: liver}", [f"labels.1: 'liver' is not allowed here; allowed: {INTEGER}; write the name first: liver: 1"]),
     ("ids", "{liver: []}", [f"labels.liver: an empty list; allowed: {INTEGER}"]),
-    ("ids", "{liver: [1, 1]}", ["labels.liver[1]: 1 stands twice"]),
+    ("ids", "{liver: [1, 1]}", ["labels.liver[1]: 1 is listed twice"]),
     ("ids", "{liver: 1, Liver: 2}", ["labels.Liver: differs from 'liver' in case only: their files would collide on some disks"]),
     ("ids", "{liver: [1, 2], spleen: [2, 1]}", ["labels.spleen: has the same values as 'liver'"]),
-    ("ids", "{liver: 1, liver: 2}", ["labels.liver: stands twice, first on line 7; keep one"]),
-    ("ids", "{a--b: 1}", ["labels.a--b: 'a--b' is no label name; allowed: letters, digits, _ . + and single -"]),
-    ("ids", "{left kidney: 1}", ["labels.left kidney: 'left kidney' is no label name; allowed: letters, digits, _ . + and single -"]),
-    ("ids", "{union_a: 1}", ["labels.union_a: 'union_a' begins with union_, which the masks of touching labels do"]),
-    ("ids", "{a: {value: 1, anatomie: x}}", ["labels.a.anatomie: the key is not known; allowed: value, anatomy; did you mean 'anatomy'?"]),
+    ("ids", "{liver: 1, liver: 2}", ["labels.liver: is listed twice, first on line 7; keep one"]),
+    ("ids", "{a--b: 1}", ["labels.a--b: 'a--b' is not a label name; allowed: letters, digits, _ . + and single -"]),
+    ("ids", "{left kidney: 1}", ["labels.left kidney: 'left kidney' is not a label name; allowed: letters, digits, _ . + and single -"]),
+    ("ids", "{union_a: 1}", ["labels.union_a: 'union_a' begins with union_, which is kept for the masks of touching labels"]),
+    ("ids", "{a: {value: 1, anatomie: x}}", ["labels.a.anatomie: is not a known key; allowed: value, anatomy; did you mean 'anatomy'?"]),
     ("ids", "{a: {value: 1, anatomy: torax}}", [f"labels.a.anatomy: 'torax' is not known; allowed: {ANATOMIES}; did you mean 'thorax'?"]),
     ("ids", "{a: {anatomy: thorax}}", [f"labels.a: null is not allowed here; allowed: {INTEGER}"]),
     ("ids", "[liver]", [f"labels: a list of names; the encoding ids needs values: a mapping of names to values, {INTEGER}"]),
@@ -351,10 +351,10 @@ LABELS = [
     ("rgb", "{a: [1, 2]}", [f"labels.a: [1, 2] is not allowed here; allowed: {COLOR}"]),
     ("rgb", "{a: [1, 2, 256]}", [f"labels.a: [1, 2, 256] is not allowed here; allowed: {COLOR}"]),
     ("rgb", "{a: #ff0000\n  }", [f"labels.a: null is not allowed here; allowed: {COLOR}; a colour without quotes is a comment"]),
-    ("threshold", "{a: 255}", ["labels.a: 255 is not allowed here; allowed: no value, as in [a]: the encoding threshold has one label"]),
+    ("threshold", "{a: 255}", ["labels.a: 255 is not allowed here; allowed: no value, as in [a]: threshold has one label"]),
     ("threshold", "[a, b]", ["labels: 2 labels; the encoding threshold has exactly one: [a]"]),
     ("threshold", "[5]", ["labels[0]: 5 is not allowed here; allowed: a name, as text"]),
-    ("threshold", "[a, a]", ["labels[1]: 'a' stands twice"]),
+    ("threshold", "[a, a]", ["labels[1]: 'a' is listed twice"]),
     ("threshold", "a", ["labels: 'a' is not allowed here; allowed: a mapping of names to values, or a list of names"]),
 ]  # fmt: skip
 
@@ -377,22 +377,22 @@ def test_bad_words(value: str, hint: str) -> None:
 
 
 PATTERNS = [
-    ("ids", "label: m", "cases.image: is missing; every group has a pattern for its images"),
+    ("ids", "label: m", "cases.image: is missing; every group needs a pattern for its images"),
     ("ids", 'image: "/abs/{case}", label: x', "cases.image: '/abs/{case}' is absolute; allowed: a path relative to the source folder"),
     ("ids", 'image: "{case}", label: "../{case}"', "cases.label: '../{case}' holds '..'; allowed: names of folders below the source folder, joined by `/`"),
     ("ids", 'image: "{case:[}", label: x', "cases.image: '{case:[}' holds `{case:[}`, whose regex is wrong: unterminated character set"),
     ("ids", 'image: "{case}", label: "{cas}"', "cases.label: the field {cas} is not in `image`, whose fields are: case; did you mean 'case'?"),
     ("ids", 'image: "x", label: "{q}"', "cases.label: the field {q} is not in `image`, whose fields are: (none)"),
     ("ids", 'image: "{case}", label: x, case: "{site}"', "cases.case: the field {site} is not in `image`, whose fields are: case"),
-    ("ids", 'image: "{label}", label: x', "cases.image: holds {label}, which only `label` may; name the field otherwise"),
+    ("ids", 'image: "{label}", label: x', "cases.image: holds {label}, which only `label` may; rename the field"),
     ("ids", 'image: "{case}", label: "{case:.+}"', "cases.label: gives {case} a regex; only {instance} may have one here"),
     ("ids", 'image: "{case}", label: "{label}"', "cases.label: '{label}' has {label}, which belongs to the encoding files, not ids"),
     ("ids", 'image: "{case}", label: "{instance}"', "cases.label: '{instance}' has {instance}, which belongs to the encoding instance_files, not ids"),
-    ("files", 'image: "{case}", label: "m/{case}"', "cases.label: 'm/{case}' has no {label}; the encoding files has one file a label: {label} is its word"),
-    ("instance_files", 'image: "{case}", label: "m/{case}"', "cases.label: 'm/{case}' has neither {instance} nor *; the encoding instance_files has one file an object"),
+    ("files", 'image: "{case}", label: "m/{case}"', "cases.label: 'm/{case}' has no {label}; files: one file a label, its name holding {label}"),
+    ("instance_files", 'image: "{case}", label: "m/{case}"', "cases.label: 'm/{case}' has no {instance} or *; instance_files: one file an object of the one label, its name holding {instance} or *"),
     ("ids", "image: {case}, label: x", "cases.image: {'case': None} is not allowed here; allowed: text; a value that begins with { is put in quotes, \"{case}\""),
-    ("ids", "image: x, lable: y", f"cases.lable: the key is not known; allowed: image, label, case, {SHARED}; did you mean 'label'?"),
-    ("ids", "image: x, name: y", "cases.name: stands at the top, not here"),
+    ("ids", "image: x, lable: y", f"cases.lable: is not a known key; allowed: image, label, not, case, {SHARED}; did you mean 'label'?"),
+    ("ids", "image: x, name: y", "cases.name: belongs at the top"),
 ]  # fmt: skip
 
 
@@ -405,14 +405,14 @@ def test_bad_patterns(encoding: str, cases: str, message: str) -> None:
 
 def test_what_is_missing() -> None:
     assert faults("title: x\n") == [
-        "1: name: is missing; every recipe has it",
-        "1: license: is missing; every recipe has it",
-        "1: cases: is missing; every recipe has it",
+        "1: name: is missing; every recipe needs it",
+        "1: license: is missing; every recipe needs it",
+        "1: cases: is missing; every recipe needs it",
     ]
     text = "name: S\nlicense: {redistributable: true}\ncases:\n  - {image: x, label: y}\n  - {image: z, modality: CT}\n"
     assert faults(text) == [
-        "1: modality: is missing; give it at the top or in each group",
-        "1: anatomy: is missing; give it at the top or in each group",
+        "1: modality: is missing; set it at the top or in each group",
+        "1: anatomy: is missing; set it at the top or in each group",
         "1: labels: is missing; a group with `label` needs labels, such as {liver: 1}",
         "1: window: is missing; CT needs one: abdomen, lung, brain, mediastinum, bone, or {level: 40, width: 400}",
         "2: license.name: is missing",
@@ -447,7 +447,7 @@ axes: [x]
         f"6: anatomy[1]: 'brain' is not known; allowed: {ANATOMIES}",
         "8: cases[0].image: '/data/{case}.nii' is absolute; allowed: a path relative to the source folder",
         "10: cases[1]: 'nothing' is not allowed here; allowed: a mapping such as {image: \"{case}/image.nii.gz\", label: \"{case}/labels.nii.gz\"}",
-        f"12: cases[2].widow: the key is not known; allowed: image, label, case, {SHARED}; did you mean 'window'?",
+        f"12: cases[2].widow: is not a known key; allowed: image, label, not, case, {SHARED}; did you mean 'window'?",
         "13: cases[2].min_area: 'small' is not allowed here; allowed: a number",
         f"16: labels.1: 'spleen' is not allowed here; allowed: {INTEGER}; write the name first: spleen: 1",
         "18: axes: ['x'] is not allowed here; allowed: [z]: frames are 2D images",

@@ -16,21 +16,25 @@ from catalog.drop_reasons import Reason
 from catalog.errors import OutputError
 from catalog.pixels import PixelReader
 from catalog.schema import SORT_COLUMNS
-from catalog.stores import STORES
+from catalog.stores.registry import store_names
 from curate.errors import CaseError, RunError, SourceError
+from curate.executors.base import WorkerDied
+from curate.executors.processes import ProcessExecutor
 from curate.imaging.window import parse_window
+from curate.ledger import durability
+from curate.ledger.case_result import CaseResult
 from curate.pipeline import curate_case as pipeline
-from curate.pipeline.task import Report, Task
+from curate.pipeline.task import Task
 from curate.recipe.resolved import Recipe
 from curate.run import run as running
 from curate.run.plan import Options
-from curate.run.run import Summary
+from curate.run.summary import RunSummary
 from tests.curate.corpora import RECIPE, contents, make_case, make_source, recipe, rows
 
 MEMORY = 4 << 30
 
 
-def run(a_recipe: Recipe, source: Path, out: Path, **options: object) -> Summary:
+def run(a_recipe: Recipe, source: Path, out: Path, **options: object) -> RunSummary:
     return running.run(a_recipe, source, out, Options(**{"memory": MEMORY, **options}))  # type: ignore[arg-type]
 
 
@@ -45,7 +49,7 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     cases: list[str] = []
     original = running.curate_case
 
-    def noting(task: Task) -> Report:
+    def noting(task: Task) -> CaseResult:
         cases.append(task.case.case)
         return original(task)
 
@@ -69,7 +73,7 @@ def test_tables_and_files_agree(tmp_path: Path, source: Path) -> None:
     assert report["datasets"]["Blobs"]["masks"] == len(kept)
 
 
-@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("store", store_names())
 def test_a_second_run_does_nothing(tmp_path: Path, source: Path, done: list[str], store: str) -> None:
     run(recipe(), source, tmp_path / "out", store=store)
     before = contents(tmp_path / "out")
@@ -79,16 +83,17 @@ def test_a_second_run_does_nothing(tmp_path: Path, source: Path, done: list[str]
     assert contents(tmp_path / "out") == before
 
 
-@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("store", store_names())
 def test_the_number_of_workers_changes_nothing(tmp_path: Path, source: Path, store: str) -> None:
     run(recipe(), source, tmp_path / "one", store=store)
-    run(recipe(), source, tmp_path / "two", store=store, workers=2)
+    options = Options(memory=MEMORY, store=store)
+    running.run(recipe(), source, tmp_path / "two", options, executor=ProcessExecutor(2, MEMORY))
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
 def test_all_stores_hold_the_same_rows_and_pixels(tmp_path: Path, source: Path) -> None:
     seen = []
-    for store in STORES:
+    for store in store_names():
         out = tmp_path / store
         run(recipe(), source, out, store=store)
         reader = PixelReader(out)
@@ -107,7 +112,7 @@ def test_all_stores_hold_the_same_rows_and_pixels(tmp_path: Path, source: Path) 
     assert seen[0] == seen[1] == seen[2]
 
 
-@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("store", store_names())
 def test_a_new_case_adds_and_leaves_the_others_alone(tmp_path: Path, source: Path, done: list[str], store: str) -> None:
     run(recipe(), source, tmp_path / "out", store=store, limit=2)
     done.clear()
@@ -117,7 +122,7 @@ def test_a_new_case_adds_and_leaves_the_others_alone(tmp_path: Path, source: Pat
     assert _without_places(tmp_path / "out") == _without_places(tmp_path / "fresh")
 
 
-@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("store", store_names())
 def test_a_changed_input_is_done_again_and_its_old_files_go(
     tmp_path: Path, source: Path, done: list[str], store: str
 ) -> None:
@@ -231,7 +236,7 @@ def test_two_sources_never_share_a_name(tmp_path: Path, source: Path) -> None:
 
 
 def test_wrong_asking_writes_nothing(tmp_path: Path, source: Path) -> None:
-    with pytest.raises(SourceError, match="no folder"):
+    with pytest.raises(SourceError, match="source folder not found"):
         run(recipe(), tmp_path / "nowhere", tmp_path / "out")
     (tmp_path / "empty").mkdir()
     with pytest.raises(SourceError, match="image"):
@@ -242,7 +247,7 @@ def test_wrong_asking_writes_nothing(tmp_path: Path, source: Path) -> None:
 def test_one_run_at_a_time(tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     original = running.curate_case
 
-    def meddle(task: Task) -> Report:
+    def meddle(task: Task) -> CaseResult:
         with pytest.raises(RunError, match="another run"):
             run(recipe(), source, tmp_path / "out")
         return original(task)
@@ -280,10 +285,10 @@ import os, signal, sys
 from pathlib import Path
 from curate.pipeline import curate_case as pipeline
 from curate.run import run as running
-from curate.ledger import fragments as state
-from curate.ledger import publish as upkeep
+from curate.ledger import fragments as state, publish as publishing
 from curate.run.plan import Options
-import catalog.tables, catalog.stores.shards
+import catalog.atomic, catalog.tables
+from catalog.stores import packing, shards
 from tests.curate.corpora import recipe
 
 steps = int(sys.argv[4])
@@ -298,10 +303,12 @@ def counted(original):
     return step
 
 for module, names in (
-    (pipeline, ("write_fragment", "open_store", "image_hash", "build_fragment")),
+    (pipeline, ("write_fragment", "find_store", "image_hash", "build_fragment")),
     (running, ("curate_case",)),
-    (upkeep, ("write_catalog", "sweep", "pack")),
-    (state, ("write_json", "read_fragment")),
+    (publishing, ("write_catalog", "read_fragment")),
+    (shards, ("sweep", "pack")),
+    (packing, ("write_json",)),
+    (running, ("write_json",)),
 ):
     for name in names:
         setattr(module, name, counted(getattr(module, name)))
@@ -312,7 +319,7 @@ print("whole")
 """
 
 
-@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("store", store_names())
 def test_killed_anywhere_the_same_command_goes_on_to_the_same_corpus(tmp_path: Path, store: str) -> None:
     source = make_source(tmp_path / "source", 2)
     run(recipe(), source, tmp_path / "fresh", store=store)
@@ -333,7 +340,7 @@ def test_killed_anywhere_the_same_command_goes_on_to_the_same_corpus(tmp_path: P
         shutil.rmtree(out)
 
 
-@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("store", store_names())
 def test_killed_while_a_changed_case_is_done_again(tmp_path: Path, store: str) -> None:
     source = make_source(tmp_path / "source", 2)
     make_case(tmp_path / "changed" / "case_0", seed=5, shape=(18, 24, 20))
@@ -361,11 +368,11 @@ def test_a_power_cut_puts_what_was_not_settled_in_doubt(
 ) -> None:
     run(recipe(), source, tmp_path / "out", limit=1)
     with monkeypatch.context() as patch:
-        patch.setattr(running, "finish", _cut)
+        patch.setattr(running, "publish", _cut)
         with pytest.raises(KeyboardInterrupt):
             run(recipe(), source, tmp_path / "out")
     done.clear()
-    monkeypatch.setattr(running.session, "_boot", lambda: "another boot")
+    monkeypatch.setattr(durability, "_boot", lambda: "another boot")
     run(recipe(), source, tmp_path / "out")
     assert done == ["case_1", "case_2"]
 
@@ -379,16 +386,14 @@ def test_two_cases_of_one_name_are_refused(tmp_path: Path, source: Path) -> None
     assert not (tmp_path / "out").exists()
 
 
-def test_a_worker_killed_twice_costs_its_case_only(
-    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_worker_killed_twice_costs_its_case_only(tmp_path: Path, source: Path) -> None:
     class Killing:
-        def map(self, function: Callable[[Task], Report], tasks: tuple[Task, ...], weight: object) -> object:
+        def map(self, function: Callable[[Task], CaseResult], tasks: tuple[Task, ...], weight: object) -> object:
             yield from (function(task) for task in tasks[1:])
-            yield running.Died(tasks[0])
+            yield WorkerDied(tasks[0])
 
-    monkeypatch.setattr(running, "SerialExecutor", Killing)
-    summary = run(recipe(), source, tmp_path / "out")
+    options = Options(memory=MEMORY)
+    summary = running.run(recipe(), source, tmp_path / "out", options, executor=Killing())  # type: ignore[arg-type]
     assert list(summary.failed) == ["case_0"]
     (drop,) = [drop for drop in rows(tmp_path / "out", "drops") if drop["reason"] == "worker_died"]
     assert drop["case"] == "case_0"

@@ -127,8 +127,8 @@ class Wall:
 sys.meta_path.insert(0, Wall())
 import numpy as np
 from predict.engines.open_engine import open_engine
-from predict.inputs import Case
-from predict.segment import segment_case
+from predict.inputs.case import Case
+from predict.propagation.segment import segment_case
 engine, remarks = open_engine(sys.argv[1], sys.argv[2], cache=__import__("pathlib").Path(sys.argv[3]))
 pixels = np.random.default_rng(0).integers(0, 255, (3, 60, 80), np.uint8)
 segs = segment_case(Case("3DBox_CT_1", pixels, np.array([[5, 5, 0, 50, 40, 2], [1, 1, 1, 9, 9, 1]])), engine)

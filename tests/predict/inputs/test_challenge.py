@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from predict.errors import CaseError
-from predict.inputs import modality_of
+from predict.inputs.case import modality_of
 from predict.inputs.challenge import ChallengeFile
 from predict.inputs.request import Request
-from predict.inputs.tables import Objects
+from predict.prompts.tables import Objects
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
 VOLUME = np.random.default_rng(0).integers(0, 256, (5, 40, 60), np.uint8)

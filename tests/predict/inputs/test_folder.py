@@ -6,8 +6,8 @@ from predict.inputs.challenge import ChallengeFile
 from predict.inputs.folder import find_sources
 from predict.inputs.pictures import Picture
 from predict.inputs.request import Request
-from predict.inputs.tables import Objects
-from predict.inputs.volumes import ScanFile
+from predict.inputs.scans import ScanFile
+from predict.prompts.tables import Objects
 
 BOX = Objects(np.array([[3.0, 4, 20, 30]]), ("",))
 

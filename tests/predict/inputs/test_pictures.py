@@ -9,7 +9,7 @@ from curate.imaging.window import MINMAX, NONE, parse_window
 from predict.errors import CaseError
 from predict.inputs.pictures import Picture, read_picture
 from predict.inputs.request import Request
-from predict.inputs.tables import Objects
+from predict.prompts.tables import Objects
 
 RANDOM = np.random.default_rng(0)
 COLOUR = RANDOM.integers(0, 256, (40, 60, 3), np.uint8)

@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 from catalog.errors import CatalogError, DataError
 from catalog.pixels import PixelReader
 from catalog.samples import load_samples
+from predict.cli.selection_options import parse_shares
 from predict.errors import FolderError, ScoreError, WeightsError
-from predict.metrics import cvpr24
-from predict.selection_options import parse_shares
+from predict.scoring.metrics import cvpr24
 from train.commands.evaluate import evaluate as command
 from train.commands.evaluate import name_models
 from train.scoring.evaluate import evaluate, segment

@@ -1,0 +1,5 @@
+"""`python -P -m curate`: the command without its script."""
+
+from curate.cli import main
+
+main()

@@ -1,0 +1,5 @@
+"""The `predict` command."""
+
+from predict.cli.command import main
+
+__all__ = ["main"]

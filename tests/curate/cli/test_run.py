@@ -1,0 +1,144 @@
+"""The command line as a user meets it: exit status, what is printed, what is written."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+
+from tests.curate.corpora import RECIPE, contents, make_source
+
+ROOT = Path(__file__).parents[3]
+
+
+def curate(*words: object, status: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run `curate` in a process of its own."""
+    command = [sys.executable, "-c", "from curate.cli import main; main()", *map(str, words)]
+    ended = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "COLUMNS": "160", "NO_COLOR": "1"}
+    )
+    assert ended.returncode == status, ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr
+    return ended
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a source, its recipe, and a corpus made of both."""
+    folder = tmp_path_factory.mktemp("cli")
+    make_source(folder / "source", 2)
+    (folder / "blobs.yaml").write_text(RECIPE)
+    curate("run", folder / "blobs.yaml", "--source", folder / "source", "--out", folder / "corpus", "--workers", 1)
+    return folder
+
+
+def test_run_says_what_it_did(place: Path, tmp_path: Path) -> None:
+    said = curate("run", place / "blobs.yaml", "--source", place / "source", "--out", tmp_path, "--limit", 1).stdout
+    assert "Blobs: 1 cases" in said
+    assert "slowest case: case_0" in said
+    again = curate("run", place / "blobs.yaml", "--source", place / "source", "--out", tmp_path, "--limit", 1, "--json")
+    (summary,) = json.loads(again.stdout)
+    assert (summary["cases"], summary["done_before"], summary["failed"]) == (1, 1, {})
+
+
+def test_a_failed_case_is_exit_status_1(place: Path, tmp_path: Path) -> None:
+    make_source(tmp_path / "source", 2)
+    (tmp_path / "source" / "case_1" / "label.nii.gz").write_bytes(b"junk")
+    ended = curate("run", place / "blobs.yaml", "--source", tmp_path / "source", "--out", tmp_path / "o", status=1)
+    assert "failed: case_1: case_1/label.nii.gz cannot be read" in ended.stdout.replace(
+        "failed: case_1: label", "failed: case_1: case_1/label"
+    )
+    strict = ("--strict", "--workers", 1)
+    ended = curate(
+        "run", place / "blobs.yaml", "--source", tmp_path / "source", "--out", tmp_path / "s", *strict, status=1
+    )
+    assert "error: case_1" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("--axes", "q"), "x, y and z"),
+        (("--window", "liver"), "abdomen"),
+        (("--store", "zip"), "shards"),
+        (("--memory", "lots"), "8G"),
+        (("--limit", "0"), "limit"),
+        (("--include", "nothing"), "leave none"),
+        (("--lmit", "3"), "--limit"),
+    ],
+)
+def test_wrong_options_are_exit_status_2_and_write_nothing(
+    place: Path, tmp_path: Path, words: tuple[str, ...], complaint: str
+) -> None:
+    out = tmp_path / "out"
+    ended = curate("run", place / "blobs.yaml", "--source", place / "source", "--out", out, *words, status=2)
+    assert complaint in ended.stderr
+    assert not out.exists()
+
+
+def test_every_fault_of_every_recipe_in_one_message(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(
+        RECIPE.replace("abdomen\ncases", "liver\ncases").replace("modality: CT", "modality: XT")
+    )
+    (tmp_path / "b.yaml").write_text(RECIPE.replace("labels:", "lables:"))
+    said = curate("check", tmp_path / "a.yaml", tmp_path / "b.yaml", status=2).stderr
+    for words in ("a.yaml:4", "XT", "liver", "b.yaml", "lables"):
+        assert words in said
+    unknown = curate("run", "kits32", "--source", tmp_path, "--out", tmp_path / "out", status=2).stderr
+    assert "kits23" in unknown
+
+
+def test_no_source_is_told(tmp_path: Path) -> None:
+    assert "--source" in curate("run", "kits23", "--out", tmp_path / "out", status=2).stderr
+    missing = curate("run", "kits23", "--source", tmp_path / "none", "--out", tmp_path / "out", status=2)
+    assert str(tmp_path / "none") in missing.stderr
+
+
+def test_dry_run_estimates_and_writes_nothing(place: Path, tmp_path: Path) -> None:
+    words = ("run", place / "blobs.yaml", "--source", place / "source", "--out", tmp_path / "out", "--dry-run")
+    assert "2 to do" in curate(*words).stdout
+    (estimate,) = json.loads(curate(*words, "--json").stdout)
+    assert (estimate["cases"], estimate["to_do"], estimate["probed"]) == (2, 2, 2)
+    real = json.loads(curate(*words[:-1], "--json").stdout)[0]
+    assert (estimate["images"], estimate["masks"]) == (real["images"], real["masks"])
+    files = len(contents(tmp_path / "out"))
+    assert estimate["files"] == pytest.approx(files, abs=5)
+
+
+def test_recipes_schema_and_check() -> None:
+    listed = json.loads(curate("recipes", "--json").stdout)
+    names = {entry["recipe"] for entry in listed}
+    assert {"kits23", "msd09_spleen", "totalsegmentator_v2", "kvasir_seg", "dsb2018", "demo_mni152"} <= names
+    assert "kits23" in curate("recipes").stdout
+    assert json.loads(curate("schema").stdout)["$schema"].endswith("2020-12/schema")
+    assert "KiTS23, 3 labels" in curate("check", "kits23", "recipes/kits23.yaml").stdout
+
+
+def test_stats_and_sheet(place: Path, tmp_path: Path) -> None:
+    counted = json.loads(curate("stats", place / "corpus", "--json").stdout)
+    assert counted["cases"] == 2
+    assert counted["by"]["modality"] == {"CT": {"images": counted["images"], "masks": counted["masks"]}}
+    assert set(counted["by"]["label"]) == {"organ", "tumour"}
+    assert "tumour" in curate("stats", place / "corpus", "--by", "window_low", "--csv", tmp_path / "c.csv").stdout
+    assert (tmp_path / "c.csv").read_text().startswith("dimension,name,images,masks\n")
+    for name in ("f.png", "f.svg", "f.html"):
+        curate("stats", place / "corpus", "--plot", tmp_path / name)
+        assert (tmp_path / name).stat().st_size > 1000
+    curate("sheet", place / "corpus", "--out", tmp_path / "s.png", "--tiles", 4)
+    assert cv2.imread(str(tmp_path / "s.png")).shape[0] > 256
+    assert "not a corpus" in curate("stats", tmp_path, status=2).stderr
+
+
+def test_every_command_has_help_and_stands_in_the_docs() -> None:
+    text = curate("--help").stdout
+    docs = (ROOT / "docs" / "curate.md").read_text("utf-8")
+    for command in ("run", "check", "recipes", "schema", "stats", "sheet"):
+        assert command in text
+        help_text = curate(command, "--help").stdout
+        assert f"curate {command}" in docs
+        for word in help_text.split():
+            if word.startswith("--") and word != "--help":
+                assert word.rstrip(",.") in docs, f"{word} of curate {command} is not in docs/curate.md"
