@@ -6,7 +6,6 @@ Each function takes an Input, or the path of a file. Whatever a reader meets bec
 from pathlib import Path
 
 from catalog.drop_reasons import Reason
-from catalog.errors import MedcorpusError
 from catalog.sizes import format_size
 from curate.errors import CaseError
 from curate.imaging.volume import Volume
