@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from catalog.corpus import Corpus, check_columns
+from catalog.corpus import Corpus
 from catalog.drop_reasons import Reason
 from catalog.errors import CatalogError
 from catalog.images import IMAGE_KEY, Codes, codes, distinct, distinct_pairs, image_numbers
+from catalog.schema import check_columns
 
 DIMENSIONS = ("modality", "label", "dataset", "anatomy", "axis")
 """The columns that are always counted by."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from catalog.drop_reasons import Reason
 from curate.errors import CaseError
-from curate.imaging.volume import Affine, Volume, voxel_spacing
+from curate.imaging.volume import Affine, Volume, corner_distance, voxel_spacing
 
 TOLERANCE = 1e-3
 """Largest distance between the corners of two grids, in voxels, at which they count as the same grid."""
@@ -56,7 +56,7 @@ def align(label: Volume, image: Volume, name: str, by_index: bool = False) -> Al
         )
     matrix = np.linalg.inv(label.affine) @ image.affine
     same_shape = label.shape == image.shape
-    if same_shape and _corner_distance(matrix, image.shape) <= TOLERANCE:
+    if same_shape and corner_distance(matrix, image.shape) <= TOLERANCE:
         return Aligned(label.voxels)
     if label.unplaced or image.unplaced:
         which = f"label {name}" if label.unplaced else "image"
@@ -119,7 +119,7 @@ def _forms_agree(label: Volume, image: Volume) -> bool:
     """Return whether label and image have the same grid by another pair of their headers' forms."""
     pairs = product(*((one.affine, one.other_affine) for one in (label, image)))
     return any(
-        a is not None and b is not None and _corner_distance(np.linalg.inv(a) @ b, image.shape) <= TOLERANCE
+        a is not None and b is not None and corner_distance(np.linalg.inv(a) @ b, image.shape) <= TOLERANCE
         for a, b in pairs
     )
 
@@ -154,13 +154,6 @@ def _axes_are_swapped(label: Volume, image: Volume) -> bool:
 def _voxel_volume(volume: Volume) -> float:
     assert volume.affine is not None
     return float(abs(np.linalg.det(volume.affine[:3, :3])))
-
-
-def _corner_distance(matrix: NDArray[np.float64], shape: tuple[int, int, int]) -> float:
-    """Return the largest displacement of a grid's corners by a voxel-to-voxel matrix, in voxels."""
-    k, j, i = shape
-    corners = np.array([(*corner, 1.0) for corner in product((0, i - 1), (0, j - 1), (0, k - 1))])
-    return float(np.abs(corners @ (matrix - np.eye(4)).T).max())
 
 
 def _size(volume: Volume) -> str:

@@ -1,6 +1,7 @@
 """A volume in memory, the position of its voxels in the patient, and the orientation radiologists view it in."""
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ class Volume:
     has no geometry. `other_affine` is the second affine of the header (the qform of a NIfTI file that also has an
     sform), if it differs. `unplaced` marks a header with spacing but without position, whose `affine` is a convention.
     `flat` marks a 2D image. `palette` (n, 3) holds the colours of an indexed image.
+    `spacing` is that of a picture without an affine along k, j, i in mm, None where unknown, of k alone too. A picture
+    is upright; `orientation` is the EXIF orientation it was stored in.
     """
 
     voxels: NDArray[Any]
@@ -34,6 +37,8 @@ class Volume:
     palette: NDArray[np.uint8] | None = None
     other_affine: Affine | None = None
     unplaced: bool = False
+    spacing: tuple[float | None, float, float] | None = None
+    orientation: int = 1
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -86,6 +91,13 @@ def checked_affine(affine: Affine) -> Affine:
 def voxel_spacing(affine: Affine) -> NDArray[np.float64]:
     """Return the edge lengths of a voxel along i, j, k in mm."""
     return np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
+
+
+def corner_distance(matrix: NDArray[np.float64], shape: tuple[int, int, int]) -> float:
+    """Return how far the farthest corner of a grid is moved by a voxel-to-voxel matrix, in voxels."""
+    k, j, i = shape
+    corners = np.array([(*corner, 1.0) for corner in product((0, i - 1), (0, j - 1), (0, k - 1))])
+    return float(np.abs(corners @ (matrix - np.eye(4)).T).max())
 
 
 def frame_of(affine: Affine | None, orient: str = "radiological") -> Frame:

@@ -34,6 +34,14 @@ class Listing:
         return names[low:high]
 
 
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 @dataclass
 class Folders:
     """Look-ups below `root`; a folder is `""` or a relative path that ends with `/`.
@@ -70,11 +78,17 @@ class Folders:
                     name = entry.name
                     if name.startswith("._") or name == ".DS_Store":  # metadata that macOS adds to archives
                         continue
+                    if not _is_utf8(name):
+                        self.warnings.append(f"{folder}{name!a} was skipped: its name is not UTF-8; rename it")
+                        continue
                     key = name if name.isascii() else unicodedata.normalize("NFC", name)
-                    if entry.is_dir():
-                        listing.folders[key] = name
-                    elif entry.is_file():
-                        listing.files[key] = name
+                    try:
+                        if entry.is_dir():
+                            listing.folders[key] = name
+                        elif entry.is_file():
+                            listing.files[key] = name
+                    except OSError as error:  # such as a link that leads to itself; the rest of the folder counts
+                        self.warnings.append(f"{self.root / folder / name} was skipped: {error.strerror}")
         except (FileNotFoundError, NotADirectoryError):
             pass
         except OSError as error:

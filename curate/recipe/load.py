@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from catalog.sizes import format_size
 from curate.errors import RecipeError
 from curate.recipe import model
 from curate.recipe.document import Document, DocumentError
@@ -84,7 +85,7 @@ def _read(path: Path) -> str:
         if path.is_dir():
             raise RecipeError(f"{path} is a folder; a recipe is a YAML file")
         if size > _MAX_BYTES:
-            raise RecipeError(f"{path} has {size / 2**20:.0f} MB; a recipe is a short YAML file")
+            raise RecipeError(f"{path} has {format_size(size)}; a recipe is a short YAML file")
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise RecipeError(f"{path} is not a recipe: byte {error.start} is not UTF-8 text") from None
