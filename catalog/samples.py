@@ -1,4 +1,4 @@
-"""The masks of a catalog as columns, grouped by image, and which of them are for training, validation or test.
+"""The masks of a catalog, grouped by image and split into training, validation and test.
 
 A million rows stay Arrow and NumPy columns (some 200 bytes a mask), which forked workers share.
 """
@@ -21,14 +21,14 @@ from catalog.images import IMAGE_KEY, codes, image_numbers
 from catalog.schema import check_columns
 
 SHARES: Mapping[str, float] = MappingProxyType({"train": 0.8, "val": 0.1, "test": 0.1})
-"""The splits, and the share of the patients in each where the catalog's `split` says nothing."""
+"""The splits, and the share of the patients in each if the catalog's `split` is empty."""
 
 _PLACE = ("image", "image_index", "mask", "mask_index", "x0", "y0", "x1", "y1", "height", "width")
 _COLUMNS = (*_PLACE, *IMAGE_KEY, "patient", "label", "split")
 
 
-class Place(NamedTuple):
-    """Where a mask and its image are, as PixelReader takes it, and the mask's box, half open, in pixels."""
+class SamplePlace(NamedTuple):
+    """Where a mask and its image are, as PixelReader takes it, and the mask's bounding box, half open, in pixels."""
 
     image: str
     image_index: int | None
@@ -41,8 +41,11 @@ class Place(NamedTuple):
 class Samples:
     """The masks of one split; a row is a mask.
 
-    `grouped` holds the rows ordered by image: those of image i are `grouped[starts[i]:starts[i + 1]]`, in the
-    catalog's order.
+    Attributes:
+        root: The folder of the corpus.
+        table: The rows, in the catalog's order.
+        grouped: Row numbers ordered by image: those of image i are `grouped[starts[i]:starts[i + 1]]`.
+        starts: The start of each image in `grouped`, and its length.
     """
 
     root: Path
@@ -64,20 +67,21 @@ class Samples:
         """Return the rows of an image's masks."""
         return self.grouped[self.starts[image] : self.starts[image + 1]]
 
-    def place(self, row: int) -> Place:
+    def place(self, row: int) -> SamplePlace:
         """Return where the mask of a row and its image are."""
         value = [self.table[name][row].as_py() for name in _PLACE[:8]]
-        return Place(value[0], value[1], value[2], value[3], (value[4], value[5], value[6], value[7]))
+        return SamplePlace(value[0], value[1], value[2], value[3], (value[4], value[5], value[6], value[7]))
 
     def groups(self, columns: Sequence[str]) -> tuple[NDArray[np.int64], int]:
-        """Return for each row the number of its combination of values, and how many combinations there are.
+        """Return the number of each row's combination of values, and the number of combinations.
 
-        Raises DataError for a column that was not loaded.
+        Raises:
+            DataError: A column was not loaded.
         """
         if absent := [name for name in columns if name not in self.table.column_names]:
             raise DataError(
-                f"the column {absent[0]!r} was not loaded: name it in `columns`. "
-                f"There are {', '.join(self.table.column_names)}"
+                f"the column {absent[0]!r} was not loaded. Name it in `columns`; "
+                f"loaded are {', '.join(self.table.column_names)}"
             )
         key = np.zeros(self.masks, np.int64)
         for name in columns:
@@ -97,20 +101,21 @@ def load_samples(
 ) -> Samples:
     """Read the masks of one split of a corpus.
 
-    A patient is in one split alone: the catalog's `split` where it is filled, else that which a hash of data set
-    and patient says, whatever else the corpus holds.
+    A patient is in one split only: the one in the catalog's `split`, or, if that is empty, the one chosen by a hash of
+    data set and patient, whatever else is in the corpus.
 
     Args:
-        corpus: The corpus; images without a mask are passed over.
+        corpus: The corpus; images without a mask are skipped.
         split: `train`, `val`, `test` or another value of the catalog's column; None: all masks.
         where: A condition on catalog columns, such as `pc.field("redistributable")`.
         columns: More columns to load, for balanced sampling.
-        shares: The splits to deal patients out to, and the share of each, where `split` is empty.
-        seed: Of the hash: another one deals them out anew.
+        shares: The splits that patients are assigned to if `split` is empty, and the share of each.
+        seed: Seed of the assignment.
 
     Raises:
-        DataError: no mask is left; the message tells what there is.
-        CatalogError: a column that no catalog has, or a catalog that cannot be read.
+        DataError: No mask is left; the message says which splits exist.
+        QueryError: A column does not exist.
+        CatalogError: The catalog is damaged.
     """
     wanted = tuple(dict.fromkeys([*_COLUMNS, *columns]))
     check_columns(wanted)
@@ -118,8 +123,8 @@ def load_samples(
     condition = has_mask if where is None else has_mask & where
     batches = [_encoded(batch) for batch in corpus.batches(wanted, condition) if len(batch)]
     if not batches:
-        limit = "" if where is None else " for which the conditions hold"
-        raise DataError(f"{corpus.catalog} has no mask{limit} among its {corpus.rows} rows: there is nothing to use")
+        limit = "" if where is None else " that meets the conditions"
+        raise DataError(f"{corpus.catalog} has no mask{limit} in its {corpus.rows} rows")
     table = pa.Table.from_batches(batches).unify_dictionaries()
     if split is not None:
         table = _of_split(corpus, table, split, shares, seed)
@@ -130,7 +135,7 @@ def load_samples(
 
 
 def hashed_split(dataset: str, patient: str, shares: Mapping[str, float] = SHARES, seed: int = 0) -> str:
-    """Return the split that a patient falls into by the hash of its name: the same on every machine and for ever."""
+    """Return the split chosen by a hash of a patient's name: the same on every machine, and in every corpus."""
     salt = f"\0{seed}" if seed else ""
     digest = hashlib.sha256(f"{dataset}\0{patient}{salt}".encode()).digest()
     position = int.from_bytes(digest[:8], "big") / 2**64 * sum(shares.values())
@@ -155,16 +160,16 @@ def _of_split(corpus: Corpus, table: pa.Table, split: str, shares: Mapping[str, 
     rows = np.flatnonzero(chosen | (empty & inside[of_pair]))
     if not len(rows):
         values = ", ".join(map(str, splits.to_pylist())) or "nothing"
-        dealt = f"; its {len(pairs)} patients are dealt out by hash to {', '.join(shares)}" if empty.any() else ""
+        hashed = f"; its {len(pairs)} patients are assigned by hash to {', '.join(shares)}" if empty.any() else ""
         raise DataError(
-            f"{corpus.catalog} has no mask in the split {split!r}: its column `split` holds {values}{dealt}. "
-            "Ask for another split, or curate more patients"
+            f"{corpus.catalog} has no mask in the split {split!r}: its column `split` holds {values}{hashed}. "
+            "Choose another split, or curate more patients"
         )
     return table.take(rows)
 
 
 def _encoded(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Dictionary-encode what repeats: every string but the masks' paths."""
+    """Dictionary-encode the strings that repeat: all but the paths of masks."""
     columns = {
         name: batch[name].dictionary_encode()
         if pa.types.is_string(batch[name].type) and name != "mask"

@@ -1,4 +1,4 @@
-"""Which masks of a corpus a command works on: its catalog, split, and what of it is kept or left out."""
+"""Which masks of a corpus a command works on: a catalog, a split, and conditions on columns."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,13 +22,13 @@ NULL = "null"
 class Selection:
     """Masks of a catalog.
 
-    Args:
-        manifest: A corpus's folder or its catalog.parquet.
-        only: Conditions `COLUMN=VALUE` of which all must hold; several values are joined by `|`, `null` is a value.
-        without: Conditions of which none may hold: `redistributable=false`, `dataset=PH2|DRIVE`.
-        every: Of a volume's slices along an axis only each n-th is taken.
-        shares: The splits that patients are dealt out to where the catalog's `split` is empty.
-        split_seed: Another number deals them out anew.
+    Attributes:
+        manifest: A corpus folder or its catalog.parquet.
+        only: Conditions `COLUMN=VALUE` that must all hold; several values are joined by `|`, and `null` is a value.
+        without: Conditions that must not hold: `redistributable=false`, `dataset=PH2|DRIVE`.
+        every: Keep every n-th slice of each volume and axis.
+        shares: The splits that patients are assigned to if the catalog's `split` is empty, and the share of each.
+        split_seed: Seed of that assignment.
     """
 
     manifest: Path
@@ -39,11 +39,12 @@ class Selection:
     split_seed: int = 0
 
     def load(self, split: str | None, columns: Sequence[str] = ()) -> Samples:
-        """Return the masks of a split, None for all.
+        """Return the masks of a split; None: of all splits.
 
         Raises:
-            DataError: a condition cannot be read, or no mask is left.
-            CatalogError: there is no catalog, or a column that no catalog has.
+            DataError: A condition cannot be read, or no mask is left.
+            QueryError: A column does not exist.
+            CatalogError: The catalog is missing or damaged.
         """
         return load_samples(
             Corpus.open(self.manifest),
@@ -57,7 +58,7 @@ class Selection:
     def _where(self) -> pc.Expression | None:
         conditions = [_condition(text) for text in self.only] + [~_condition(text) for text in self.without]
         if self.every < 1:
-            raise DataError(f"every {self.every}. slice: 1 takes all of them, 2 each other one")
+            raise DataError(f"cannot keep every {self.every}th slice: 1 keeps all of them, 2 every other one")
         if self.every > 1:
             number = pc.field("slice")
             rest = number - pc.field("slice") / self.every * self.every
@@ -66,10 +67,10 @@ class Selection:
 
 
 def _condition(text: str) -> pc.Expression:
-    """`COLUMN=VALUE` or `COLUMN=VALUE|VALUE`; it is false, never unknown, where the column is null."""
+    """Return `COLUMN=VALUE` or `COLUMN=VALUE|VALUE` as an expression; it is false, not null, if the column is null."""
     column, equals, values = text.partition("=")
     if not equals or not column or not values:
-        raise DataError(f"{text!r} is no condition: write COLUMN=VALUE, such as modality=CT or dataset=A|B")
+        raise DataError(f"{text!r} is not a condition. Write COLUMN=VALUE, such as modality=CT or dataset=A|B")
     check_columns([column])
     kind = CATALOG_SCHEMA.field(column).type
     wanted = [_value(text, word, kind) for word in values.split("|")]
@@ -86,4 +87,4 @@ def _value(text: str, word: str, kind: pa.DataType) -> object:
             return WORDS[word.lower()]
         return pa.scalar(word).cast(kind).as_py()
     except (KeyError, pa.ArrowInvalid) as error:
-        raise DataError(f"{text!r}: {word!r} is no {kind}, which the column holds") from error
+        raise DataError(f"{text!r}: {word!r} is not a value of the column, which is {kind}") from error
