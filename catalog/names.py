@@ -5,7 +5,9 @@ An image is `{token}--{dataset}--{case}--{axis}_{NNNN}` (2D sources: `--2d_none`
 (github.com/OpenGVLab/SAM-Med2D), and four that it lacks.
 """
 
+import hashlib
 import re
+import unicodedata
 from dataclasses import dataclass
 
 from catalog.errors import CatalogError
@@ -62,10 +64,27 @@ def modality_token(modality: str, sequence: str | None = None) -> str:
     return f"{token.removesuffix('_00')}_{sequence}"
 
 
+MAX_PART = 120
+"""Longest case id in a name, characters; a file name has room for 255 bytes in all."""
+
+
 def safe_part(text: str) -> str:
-    """Return `text` as a part of a name: letters, digits, `_`, `.` and single `-`; never empty, never a hidden file."""
-    part = re.sub(r"-{2,}", "-", _UNSAFE.sub("_", text)).strip("-.")
-    return part or "_"
+    """Return `text` as a part of a name: ASCII letters, digits, `_`, `.` and single `-`; never empty, never hidden.
+
+    Letters with accents become plain ones. A short hash follows where characters outside ASCII were replaced, so that
+    two names that differ only in these stay two, and where the part is longer than MAX_PART and is cut.
+    """
+    plain = unicodedata.normalize("NFKD", text)
+    plain = "".join(char for char in plain if not unicodedata.combining(char))
+    part = re.sub(r"-{2,}", "-", _UNSAFE.sub("_", plain)).strip("-.") or "_"
+    if len(part) > MAX_PART:
+        return f"{part[: MAX_PART - 9]}.{_digest(text)}"
+    return part if text.isascii() else f"{part}.{_digest(text)}"
+
+
+def _digest(text: str) -> str:
+    normal = unicodedata.normalize("NFC", text).encode("utf-8", "surrogateescape")
+    return hashlib.sha256(normal).hexdigest()[:8]
 
 
 def image_name(token: str, dataset: str, case: str, axis: str | None = None, index: int | None = None) -> str:

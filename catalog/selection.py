@@ -1,4 +1,4 @@
-"""Which masks of a corpus a command works on: a catalog, a split, and conditions on columns."""
+"""The masks of a corpus that a command works on: catalog, split and conditions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from catalog.corpus import Corpus
 from catalog.errors import DataError
+from catalog.held_out import HeldOut
 from catalog.samples import SHARES, Samples, load_samples
 from catalog.schema import CATALOG_SCHEMA, check_columns
 
@@ -22,13 +23,14 @@ NULL = "null"
 class Selection:
     """Masks of a catalog.
 
-    Attributes:
-        manifest: A corpus folder or its catalog.parquet.
-        only: Conditions `COLUMN=VALUE` that must all hold; several values are joined by `|`, and `null` is a value.
+    Args:
+        manifest: A corpus's folder or its catalog.parquet.
+        only: Conditions `COLUMN=VALUE` that must all hold; several values are joined by `|`, `null` is a value.
         without: Conditions that must not hold: `redistributable=false`, `dataset=PH2|DRIVE`.
         every: Keep every n-th slice of each volume and axis.
-        shares: The splits that patients are assigned to if the catalog's `split` is empty, and the share of each.
-        split_seed: Seed of that assignment.
+        shares: Split ratios for patients whose catalog `split` is empty.
+        split_seed: Seed of the patient split.
+        held_out: Datasets held out of every other split, by the split they make up.
     """
 
     manifest: Path
@@ -37,14 +39,14 @@ class Selection:
     every: int = 1
     shares: Mapping[str, float] = field(default_factory=lambda: dict(SHARES))
     split_seed: int = 0
+    held_out: HeldOut = field(default_factory=dict)
 
     def load(self, split: str | None, columns: Sequence[str] = ()) -> Samples:
-        """Return the masks of a split; None: of all splits.
+        """Return the masks of a split; None: all that are not held out.
 
         Raises:
-            DataError: A condition cannot be read, or no mask is left.
-            QueryError: A column does not exist.
-            CatalogError: The catalog is missing or damaged.
+            DataError: a condition cannot be read, or no mask is left.
+            CatalogError: there is no catalog, or a column that no catalog has.
         """
         return load_samples(
             Corpus.open(self.manifest),
@@ -53,12 +55,13 @@ class Selection:
             columns=columns,
             shares=self.shares,
             seed=self.split_seed,
+            held_out=self.held_out,
         )
 
     def _where(self) -> pc.Expression | None:
         conditions = [_condition(text) for text in self.only] + [~_condition(text) for text in self.without]
         if self.every < 1:
-            raise DataError(f"cannot keep every {self.every}th slice: 1 keeps all of them, 2 every other one")
+            raise DataError(f"every {self.every}-th slice: give 1 for all slices, 2 for every other one")
         if self.every > 1:
             number = pc.field("slice")
             rest = number - pc.field("slice") / self.every * self.every
@@ -67,10 +70,10 @@ class Selection:
 
 
 def _condition(text: str) -> pc.Expression:
-    """Return `COLUMN=VALUE` or `COLUMN=VALUE|VALUE` as an expression; it is false, not null, if the column is null."""
+    """Parse `COLUMN=VALUE` or `COLUMN=VALUE|VALUE` to an expression that is false, never null, on a null column."""
     column, equals, values = text.partition("=")
     if not equals or not column or not values:
-        raise DataError(f"{text!r} is not a condition. Write COLUMN=VALUE, such as modality=CT or dataset=A|B")
+        raise DataError(f"not a condition: {text!r}. Write COLUMN=VALUE, such as modality=CT or dataset=A|B")
     check_columns([column])
     kind = CATALOG_SCHEMA.field(column).type
     wanted = [_value(text, word, kind) for word in values.split("|")]
@@ -87,4 +90,4 @@ def _value(text: str, word: str, kind: pa.DataType) -> object:
             return WORDS[word.lower()]
         return pa.scalar(word).cast(kind).as_py()
     except (KeyError, pa.ArrowInvalid) as error:
-        raise DataError(f"{text!r}: {word!r} is not a value of the column, which is {kind}") from error
+        raise DataError(f"{text!r}: {word!r} is not a value of the column's type {kind}") from error

@@ -141,7 +141,7 @@ def _options(
 ) -> "Options":
     from curate.imaging.volume import AXES
     from curate.imaging.window import parse_window
-    from curate.run.plan import Options
+    from curate.run.plan import LEAST_MEMORY, WORKER_BYTES, Options
 
     chosen = tuple(axes.replace(",", "")) if axes else None
     if chosen and (not set(chosen) <= set(AXES) or len(set(chosen)) < len(chosen)):
@@ -150,6 +150,13 @@ def _options(
         parsed = parse_window(window) if window else None
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--window") from error
+    limit_bytes = _bytes(memory) if memory else _default_memory()
+    if limit_bytes < LEAST_MEMORY:
+        raise typer.BadParameter(
+            f"{memory} is too little: a worker takes {WORKER_BYTES >> 20} MB and three times the decoded volume; "
+            f"give at least {LEAST_MEMORY >> 20}M",
+            param_hint="--memory",
+        )
     return Options(
         store=store,
         axes=chosen,
@@ -158,7 +165,7 @@ def _options(
         include=tuple(include or ()),
         exclude=tuple(exclude or ()),
         workers=workers or _cores(),
-        memory=_bytes(memory) if memory else _default_memory(),
+        memory=limit_bytes,
         strict=strict,
         strict_warnings=strict_warnings,
         keep_empty=keep_empty,

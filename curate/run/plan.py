@@ -27,6 +27,9 @@ WORKER_BYTES = 300 << 20
 VOLUME_COPIES = 3
 """A worker takes at most VOLUME_COPIES times the decoded volume + WORKER_BYTES."""
 
+LEAST_MEMORY = WORKER_BYTES + (100 << 20)
+"""The least memory a run is started with."""
+
 
 @dataclass(frozen=True)
 class Options:

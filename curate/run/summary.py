@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from catalog.sizes import format_size
+from catalog.text import printable
 from curate.ledger.case_result import CaseResult
 from curate.run.estimate import Estimate
 from curate.run.plan import Plan
@@ -77,7 +78,7 @@ def begin_summary(plan: Plan, excluded: str) -> RunSummary:
 def print_summary(summary: RunSummary) -> None:
     """Print what became of a recipe's cases."""
     for line in _lines(summary):
-        print(line)
+        print(printable(line))
 
 
 def _lines(summary: RunSummary) -> Iterator[str]:

@@ -138,7 +138,7 @@ def test_data_sets(tmp_path: Path) -> None:
     assert state.datasets(tmp_path) == ["A", "a-1", "b"]
 
 
-def test_the_files_of_a_case_stand_side_by_side(tmp_path: Path) -> None:
+def test_the_files_of_a_case_are_in_one_folder(tmp_path: Path) -> None:
     paths = [make(tmp_path, "Blobs", CaseKey("ct_00", "a.b")) for make in (state.fragment_path, state.open_path)]
     assert [path.name for path in paths] == ["ct_00--a.b.arrow", "ct_00--a.b.open"]
     assert {path.parent for path in paths} == {tmp_path / ".state" / "Blobs"}

@@ -112,7 +112,7 @@ def test_a_cache_that_cannot_be_written_is_told(exported, tmp_path, image):
     (tmp_path / "file").write_bytes(b"")
     engine, _ = open_engine("openvino", str(exported), cache=tmp_path / "file")
     engine.embed(image)
-    assert "not kept" in engine.remarks[0]
+    assert "not cached" in engine.cache_faults[0]
 
 
 ALONE = """
@@ -127,11 +127,11 @@ class Wall:
 sys.meta_path.insert(0, Wall())
 import numpy as np
 from predict.engines.open_engine import open_engine
-from predict.inputs.case import Case
+from predict.inputs.case import PromptedCase
 from predict.propagation.segment import segment_case
 engine, remarks = open_engine(sys.argv[1], sys.argv[2], cache=__import__("pathlib").Path(sys.argv[3]))
 pixels = np.random.default_rng(0).integers(0, 255, (3, 60, 80), np.uint8)
-segs = segment_case(Case("3DBox_CT_1", pixels, np.array([[5, 5, 0, 50, 40, 2], [1, 1, 1, 9, 9, 1]])), engine)
+segs = segment_case(PromptedCase("3DBox_CT_1", pixels, np.array([[5, 5, 0, 50, 40, 2], [1, 1, 1, 9, 9, 1]])), engine)
 assert segs.shape == (3, 60, 80)
 assert not {"torch", "onnx"} & set(sys.modules)
 """

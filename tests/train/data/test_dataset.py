@@ -9,10 +9,10 @@ import torch
 from catalog.errors import CatalogError, DataError
 from catalog.pixels import PixelReader
 from catalog.samples import load_samples
-from predict.prepare import fit_to
+from predict.prepare import fit_to, prepare_mask
 from train.data.augment import apply_symmetry
 from train.data.augmentations import TABLES
-from train.data.dataset import MaskDataset, as_symmetry, batches, make_loader, prepare_mask
+from train.data.dataset import MaskDataset, as_symmetry, batches, make_loader
 from train.data.sampling import Draw, EpochSampler
 
 
@@ -130,5 +130,5 @@ def test_a_thin_mask_does_not_vanish():
 
 def test_wrong_augmentations_are_told(write_catalog, tmp_path):
     samples = load_samples(write_catalog(tmp_path, [{}]))
-    with pytest.raises(DataError, match="no augmentation"):
-        MaskDataset(samples, [TABLES["full"][0].__class__("blur")])
+    with pytest.raises(DataError, match="unknown augmentation 'swirl'"):
+        MaskDataset(samples, [TABLES["full"][0].__class__("swirl")])
