@@ -223,9 +223,7 @@ def _run_child(
         "child(Path(sys.argv[1]), *map(int, sys.argv[2:]))"
     )
     command = [sys.executable, "-c", code, str(folder), str(start), str(options.count), str(options.seed)]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=noise
-    )
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=noise)
     assert process.stdout is not None
     at, last = start, "start"
     buffer = b""
