@@ -138,7 +138,7 @@ class Corpus:
     def whole_cases(self, columns: Sequence[str], rows: int = 1 << 18) -> Iterator[pa.Table]:
         """Yield all rows as tables of about `rows` rows; a case is in one table only.
 
-        Strings are dictionary-encoded; `dataset` and `case` are added to `columns`.
+        Strings that repeat are dictionary-encoded; `dataset` and `case` are added to `columns`.
 
         Raises:
             QueryError: A column does not exist.

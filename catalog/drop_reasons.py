@@ -1,4 +1,4 @@
-"""The reasons a mask, a slice or a case is dropped for."""
+"""The reasons for which masks, slices and cases are dropped."""
 
 from enum import StrEnum
 

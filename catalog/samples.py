@@ -28,7 +28,7 @@ _PLACE = ("image", "image_index", "mask", "mask_index", "x0", "y0", "x1", "y1", 
 _COLUMNS = (*_PLACE, *IMAGE_KEY, "patient", "label", "split")
 
 
-class Place(NamedTuple):
+class SamplePlace(NamedTuple):
     """The location of a mask and its image, as PixelReader takes it, and the mask's box, half open, in pixels."""
 
     image: str
@@ -65,10 +65,10 @@ class Samples:
         """Return the rows of an image's masks."""
         return self.grouped[self.starts[image] : self.starts[image + 1]]
 
-    def place(self, row: int) -> Place:
+    def place(self, row: int) -> SamplePlace:
         """Return the location of a row's mask and its image."""
         value = [self.table[name][row].as_py() for name in _PLACE[:8]]
-        return Place(value[0], value[1], value[2], value[3], (value[4], value[5], value[6], value[7]))
+        return SamplePlace(value[0], value[1], value[2], value[3], (value[4], value[5], value[6], value[7]))
 
     def groups(self, columns: Sequence[str]) -> tuple[NDArray[np.int64], int]:
         """Return the number of each row's combination of values, and the count of combinations.

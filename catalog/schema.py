@@ -16,6 +16,15 @@ SORT_COLUMNS = ("dataset", "case", "axis", "slice", "label_id", "instance", "ima
 REQUIRED = frozenset({"image", "dataset", "case", "patient", "modality", "height", "width"})
 """Columns of the catalog that have a value in every row."""
 
+UNIQUE_COLUMNS = {"mask": "DELTA_BYTE_ARRAY", "mask_hash": "PLAIN"}
+"""Columns whose values are nearly all different, with their Parquet encoding: a dictionary would only cost space."""
+
+MASK_COLUMNS = frozenset(
+    {"mask", "mask_index", "mask_hash", "label", "label_id", "instance", "parts_at_256"}
+    | {"area", "area_fraction", "x0", "y0", "x1", "y1"}
+)
+"""Columns that are null only in the one row of an image without any mask."""
+
 
 def _strings(*names: str) -> list[pa.Field]:
     return [pa.field(name, pa.string()) for name in names]

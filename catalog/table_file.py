@@ -10,7 +10,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from catalog.errors import CatalogError
-from catalog.schema import REQUIRED, SCHEMA_VERSION, VERSION_KEY
+from catalog.schema import REQUIRED, SCHEMA_VERSION, UNIQUE_COLUMNS, VERSION_KEY
 
 BATCH_ROWS = 1 << 17
 
@@ -76,7 +76,7 @@ def scan_table(
     Args:
         path: The table.
         columns: The columns to read.
-        encoded: Dictionary-encode strings. Faster to read, but then `where` skips no part of the file.
+        encoded: Dictionary-encode strings that repeat. Faster to read, but then `where` skips no part of the file.
         where: Only rows for which this holds.
         size: The most rows in a batch.
 
@@ -84,7 +84,8 @@ def scan_table(
         CatalogError: The file is damaged, or a value is missing that every row must have.
     """
     schema = pq.read_schema(path)
-    strings = [name for name in columns if encoded and pa.types.is_string(schema.field(name).type)]
+    repeating = [name for name in columns if encoded and name not in UNIQUE_COLUMNS]
+    strings = [name for name in repeating if pa.types.is_string(schema.field(name).type)]
     batches = open_dataset(path, strings).to_batches(
         columns=list(columns), filter=where, batch_size=size, batch_readahead=1
     )

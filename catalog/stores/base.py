@@ -35,6 +35,21 @@ class DatasetFolders:
     state: Path
 
 
+@dataclass(frozen=True)
+class HubConfig:
+    """How Hugging Face `datasets` loads the images of a store, as a config of the dataset card.
+
+    Attributes:
+        data_files: Patterns of the files, relative to the corpus.
+        features: Columns of Parquet files that hold encoded images: (name, type), the type as a card writes it.
+        listed: True for image files, which `datasets` finds through the corpus's metadata.parquet.
+    """
+
+    data_files: tuple[str, ...]
+    features: tuple[tuple[str, str], ...] = ()
+    listed: bool = False
+
+
 class CaseWriter(Protocol):
     """Writes the images and masks of one case."""
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 _CLEAR, _END, _FIRST, _CODES = 256, 257, 258, 4096
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def decode_lzw(data: NDArray[Any], out: NDArray[Any]) -> int:
     """Decode into `out` (uint8) and return the number of bytes written, -1 for codes that cannot occur.
 
@@ -20,7 +20,7 @@ def decode_lzw(data: NDArray[Any], out: NDArray[Any]) -> int:
     buffer, bits, width, free = 0, 0, 9, _FIRST
     start, length = 0, 0  # of the code before
     for byte in data:
-        buffer, bits = (buffer << 8) | int(byte), bits + 8
+        buffer, bits = (buffer << 8) | np.int64(byte), bits + 8  # type: ignore[assignment]
         if bits < width:
             continue
         bits -= width
@@ -39,8 +39,9 @@ def decode_lzw(data: NDArray[Any], out: NDArray[Any]) -> int:
         else:
             begin = start if code == free else starts[code]
             count = min(length + 1 if code == free else lengths[code], size - done)
-            for place in range(count):
-                out[done + place] = out[begin + place]
+            for place in range(done, done + count):
+                out[place] = out[begin]
+                begin += 1
         if length and free < _CODES:
             starts[free], lengths[free] = start, length + 1
             free += 1

@@ -13,6 +13,7 @@ from PIL import Image, ImageFile, Jpeg2KImagePlugin, PngImagePlugin, WebPImagePl
 from curate.imaging.orientation import TAG, UPRIGHT, upright
 from curate.imaging.volume import Volume
 from curate.readers.base import Channels, Header, choose
+from curate.readers.stderr import captured_stderr
 
 FORMATS = ("PNG", "JPEG", "BMP", "DIB", "GIF", "JPEG2000", "WEBP")
 """The plugins of Pillow that are tried: others start programs (EPS: Ghostscript)."""
@@ -130,17 +131,15 @@ def _is_deep(image: ImageFile.ImageFile, path: Path) -> bool:
 def _read_deep(path: Path, kind: str) -> NDArray[Any]:
     import cv2
 
-    if kind == "PNG":
-        with Image.open(path, formats=("PNG",)) as image:
-            image.verify()  # compares the checksums, so that libpng has nothing to print
     log = cv2.utils.logging
     level = log.setLogLevel(log.LOG_LEVEL_SILENT)
     try:
-        page = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+        with captured_stderr() as said:
+            page = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     finally:
         log.setLogLevel(level)
     if page is None:
-        raise ValueError(f"OpenCV cannot decode this {kind} image")
+        raise ValueError(said[0] if said else f"OpenCV cannot decode this {kind} image")
     # blue, green, red[, alpha] to red, green, blue
     return page[np.newaxis] if page.ndim == 2 else page[np.newaxis, ..., 2::-1]
 

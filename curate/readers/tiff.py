@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from curate.imaging.orientation import TAG, UPRIGHT, upright
 from curate.imaging.volume import Volume
 from curate.readers.base import Channels, Header, choose
+from curate.readers.tiff_chain import check_chain
 from curate.readers.tiff_codecs import provide_codecs
-from curate.readers.tiff_metadata import Spacing, ome_files, spacing_of
+from curate.readers.tiff_metadata import Spacing, check_ome, spacing_of
 
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
 """Photometric interpretations that are read (TIFF 6.0)."""
@@ -113,6 +114,7 @@ def _opened(path: Path) -> Iterator[tuple[tifffile.TiffFile, tifffile.TiffPageSe
     Nothing but the file itself is read: formats that keep planes in other files are not followed there.
     """
     provide_codecs()
+    check_chain(path)
     with (
         _damage_raised(),
         tifffile.TiffFile(path, _multifile=False, is_mmstack=False, is_ndtiff=False) as tif,
@@ -141,8 +143,8 @@ def _first_image(tif: tifffile.TiffFile) -> tifffile.TiffPageSeries:
 
     Raises ValueError where there are several, or where planes are in other files or missing.
     """
-    if tif.is_ome and len(files := ome_files(tif.ome_metadata or "")) > 1:
-        raise ValueError(f"its planes are in {len(files)} files ({', '.join(files[:3])}, ...); save them as one file")
+    if tif.is_ome:
+        check_ome(tif.ome_metadata or "")
     images = [series for index, series in enumerate(tif.series) if index == 0 or not _is_extra(series)]
     if not images:
         raise ValueError("it holds no image")

@@ -1,7 +1,7 @@
-"""Decoders for tifffile where the package imagecodecs is not installed: what Pillow and NumPy can do.
+"""Decoders for tifffile where the package imagecodecs is not installed: what the installed packages can do.
 
-tifffile looks its decoders up in a module of its own, which then has few of them. `provide_codecs` adds LZW, CCITT and
-JPEG (by libtiff and libjpeg in Pillow), JPEG 2000, WebP, the floating-point predictor, and packed integers.
+tifffile looks its decoders up in a module of its own, which then has few of them. `provide_codecs` adds LZW, CCITT,
+JPEG, JPEG 2000 and WebP (by Pillow), Zstandard (by pyarrow), the floating-point predictor, and packed integers.
 """
 
 import io
@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from curate.readers.stderr import captured_stderr
 
 _RLE, _FAX3, _FAX4 = 2, 3, 4
 _ADOBE = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00"
@@ -38,6 +40,13 @@ def lzw_decode(data: bytes, /, *, out: int) -> bytes:
     if count < 0:
         raise ValueError("its LZW codes are corrupt")
     return decoded[:count].tobytes()
+
+
+def zstd_decode(data: bytes, /, *, out: int) -> bytes:
+    """Return at most `out` bytes of Zstandard."""
+    import pyarrow as pa
+
+    return pa.CompressedInputStream(pa.BufferReader(data), "zstd").read(out)
 
 
 def ccittrle_decode(data: bytes, rows: int, width: int, /) -> NDArray[np.uint8]:
@@ -132,14 +141,17 @@ def _by_libtiff(data: bytes, compression: int, width: int, height: int, options:
     start = 8 + 2 + 12 * len(fields) + 4
     tags = b"".join(struct.pack("<HHII", tag, 4, 1, start if tag == 273 else value) for tag, value in fields)
     content = struct.pack("<2sHIH", b"II", 42, 8, len(fields)) + tags + bytes(4) + data
-    with Image.open(io.BytesIO(content), formats=("TIFF",)) as image:
-        return np.asarray(image).view(np.uint8)
+    with captured_stderr() as said, Image.open(io.BytesIO(content), formats=("TIFF",)) as image:
+        pixels = np.asarray(image).view(np.uint8)
+    if said:  # libtiff goes on after a bad code, and calls that a success
+        raise ValueError(said[0])
+    return pixels
 
 
 _DECODERS = {
     one.__name__: one
     for one in (
-        lzw_decode, ccittrle_decode, ccittfax3_decode, ccittfax4_decode, jpeg_decode, jpeg2k_decode,
+        lzw_decode, zstd_decode, ccittrle_decode, ccittfax3_decode, ccittfax4_decode, jpeg_decode, jpeg2k_decode,
         webp_decode, floatpred_decode, packints_decode,
     )
 }  # fmt: skip

@@ -4,7 +4,7 @@ The resolution tags alone are left aside: they give the size on paper, mostly 72
 """
 
 from collections.abc import Mapping
-from math import isfinite
+from math import isfinite, prod
 from typing import Any
 from xml.etree import ElementTree
 
@@ -17,6 +17,12 @@ _MM = {
 }  # fmt: skip
 
 
+_COUNTS = ("Size", "IFD", "First", "PlaneCount", "NumPlanes")
+_ALONG = (("Start", "0"), ("End", "0"), ("Step", "1"))
+_MOST = 1 << 20
+"""Attributes of OME-XML that count something, the ranges it splits an axis into, and the most that a file may have."""
+
+
 def spacing_of(tif: Any) -> Spacing | None:
     """Return the size of a voxel of the first image of a tifffile.TiffFile; None where nothing gives it."""
     if tif.is_ome:
@@ -27,13 +33,29 @@ def spacing_of(tif: Any) -> Spacing | None:
     return None
 
 
-def ome_files(xml: str) -> list[str]:
-    """Return the names of the files that an OME-XML text spreads the planes over, sorted."""
+def check_ome(xml: str) -> None:
+    """Raise ValueError where an OME-XML text spreads the planes over several files, or claims more than any file has.
+
+    tifffile would follow the names, and make room for what is claimed.
+    """
     try:
-        elements = ElementTree.fromstring(xml).iter()
+        elements = list(ElementTree.fromstring(xml).iter())
     except ElementTree.ParseError:
-        return []
-    return sorted({element.get("FileName", "") for element in elements if element.tag.endswith("UUID")} - {""})
+        return  # without metadata it is a plain TIFF
+    files = sorted({element.get("FileName", "") for element in elements if element.tag.endswith("UUID")} - {""})
+    if len(files) > 1:
+        raise ValueError(f"its planes are in {len(files)} files ({', '.join(files[:3])}, ...); save them as one file")
+    for element in elements:
+        if element.tag.endswith(("Pixels", "TiffData")):
+            counts = [int(value) for key, value in element.items() if key.startswith(_COUNTS) and value.isdigit()]
+            planes = prod(int(element.get(f"Size{axis}", 1)) for axis in "CZT")
+        elif element.tag.rpartition("}")[2].startswith("Along"):
+            start, end, step = (float(element.get(key, default)) for key, default in _ALONG)
+            counts, planes = [], int((end - start) / step)
+        else:
+            continue
+        if max([*counts, planes]) > _MOST:
+            raise ValueError(f"its OME metadata claims more than {_MOST} planes; they are damaged")
 
 
 def ome_spacing(xml: str) -> Spacing | None:

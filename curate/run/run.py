@@ -8,6 +8,7 @@ from time import perf_counter
 from catalog.atomic import output_error, write_json
 from catalog.drop_reasons import Reason
 from catalog.label_map import FILE as LABELS_FILE
+from catalog.report.card import write_card
 from curate.errors import CaseError, SourceError
 from curate.executors.base import Executor, WorkerDied
 from curate.executors.choose import choose_executor
@@ -85,6 +86,7 @@ def _run(
         write_warnings(out)
         summary.seconds = perf_counter() - start
         write_run_file(out, plan, options, summary)
+        write_card(out)
         session.end()
     return summary
 

@@ -107,7 +107,7 @@ def test_workers_change_nothing(corpora, store):
 def test_a_missing_file_is_one_message(write_catalog, tmp_path, workers):
     samples = load_samples(write_catalog(tmp_path, [{}] * 4))
     loader = make_loader(MaskDataset(samples), EpochSampler(samples), 2, workers)
-    with pytest.raises(CatalogError, match=r"^images/\d\.png is missing or damaged .*restore it") as told:
+    with pytest.raises(CatalogError, match=r"^images/\d\.png is missing or damaged .*Restore it") as told:
         list(batches(loader))
     assert "Traceback" not in str(told.value)
 
