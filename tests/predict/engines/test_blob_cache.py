@@ -1,5 +1,8 @@
+import os
+
 import pytest
 
+from predict.engines import blob_cache
 from predict.engines.blob_cache import BlobCache
 
 
@@ -32,4 +35,17 @@ def test_damaged_content_counts_as_none(tmp_path, damage):
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    assert "not kept" in BlobCache(tmp_path / "file" / "cache", "model").write(b"compiled")
+    assert "not cached" in BlobCache(tmp_path / "file" / "cache", "model").write(b"compiled")
+
+
+def test_the_blobs_that_were_not_used_for_longest_go_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(blob_cache, "MOST_BYTES", 3 * (1000 + blob_cache.DIGEST))
+    for number in range(3):
+        blob = BlobCache(tmp_path, str(number))
+        blob.write(bytes(1000))
+        os.utime(blob.path, (number, number))
+    assert BlobCache(tmp_path, "0").read() is not None  # used again
+    BlobCache(tmp_path, "3").write(bytes(1000))
+    assert [BlobCache(tmp_path, str(number)).read() is not None for number in range(4)] == [True, False, True, True]
+    BlobCache(tmp_path, "large").write(bytes(9000))  # larger than the cache may be, yet what is needed now
+    assert [path.stat().st_size for path in tmp_path.iterdir()] == [9000 + blob_cache.DIGEST]

@@ -186,7 +186,7 @@ def test_a_teacher_from_scratch_is_trained_and_tuned(small, train, tmp_path):
         (["--losses", "embeding=1"], "Did you mean embedding?"),
         (["--batch", "3", "--accumulate", "2"], "a batch of 3 does not come in 2 equal parts"),
         (["--student", "repvit-m0.7"], "Did you mean repvit-m0.6?"),
-        (["--teacher", "nobody"], "no model is called 'nobody'"),
+        (["--teacher", "nobody"], "unknown model 'nobody'"),
         (["--only", "modality"], "not a condition"),
         (["--only", "modality=PET"], "there is nothing to use"),
         (["--split", "nowhere"], "no mask in the split 'nowhere'"),
