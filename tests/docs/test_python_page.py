@@ -13,6 +13,7 @@ import catalog
 import curate
 import medcorpus
 import predict
+from curate.recipe.load import parse_recipe
 from tests.docs.pages import code_words, page, rows, section
 
 PACKAGES = {"medcorpus": medcorpus, "curate": curate, "catalog": catalog, "predict": predict}
@@ -87,3 +88,18 @@ def test_the_python_page_runs(
     assert masks.dtype == np.bool_
     printed = capsys.readouterr().out
     assert "recipe\n'kits32' is neither a file nor a shipped recipe; did you mean 'kits23'?; " in printed
+
+
+def test_the_examples_of_the_readme_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_kits(tmp_path / "data/kits23")
+    monkeypatch.chdir(tmp_path)
+    (written,) = re.findall(r"```yaml\n(.*?)```", page("README.md"), re.DOTALL)
+    groups = parse_recipe(written, Path("readme.yaml")).groups
+    assert groups[0].label == medcorpus.load_recipe("kits23").groups[0].label
+    (block,) = re.findall(r"```python\n(.*?)```", page("README.md"), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(compile(block, "README.md", "exec"), names)
+    assert capsys.readouterr().out.startswith("ct_00--KiTS23--case_00000--")
+    assert len(names["table"])
