@@ -17,6 +17,8 @@ SEQUENCE_PATTERN = r"^[a-z0-9]+$"
 URL_PATTERN = r"^https?://\S+$"
 LABEL_PATTERN = r"^[A-Za-z0-9_.+-]+$"
 CHANNEL_PATTERN = r"^(?:0|[1-9][0-9]{0,3})$"
+DOI_PATTERN = r"^10\.[0-9]{4,9}/\S+$"
+RECIPE_PATTERN = r"^[a-z0-9_]+(?:/[a-z0-9_]+)*$"
 
 Axis = Literal["x", "y", "z"]
 AXES: tuple[Axis, ...] = ("x", "y", "z")
@@ -39,6 +41,12 @@ def _one_or_list(value: Any) -> str:
 
 def _one_or_mapping(value: Any) -> str:
     return "<mapping>" if isinstance(value, dict) else "<one>"
+
+
+def _split_shape(value: Any) -> str:
+    if not isinstance(value, dict):
+        return "<name>"
+    return next((f"<{key}>" for key in ("csv", "lists") if key in value), "<field>")
 
 
 def _window_shape(value: Any) -> str:
@@ -102,6 +110,38 @@ class PatientTable(Mapping):
     csv: str = Field(description="Path relative to the source folder.", min_length=1)
     case: str = Field(description="The column with the case id.", min_length=1)
     patient: str = Field(description="The column with the patient id.", min_length=1)
+
+
+SplitName = Literal["train", "val", "test"]
+_SplitMap = Annotated[dict[str, SplitName | None], Field(min_length=1)]
+
+
+class SplitField(Mapping):
+    """The official split by a field of the image's path, such as the folder."""
+
+    field: str = Field(description="A field of `image`.", min_length=1)
+    map: _SplitMap | None = Field(
+        None, description="Word of the field to train, val, test, or null for none. Default: the words themselves."
+    )
+
+
+class SplitTable(Mapping):
+    """The official split by a CSV file."""
+
+    csv: str = Field(description="Path relative to the source folder.", min_length=1)
+    case: str = Field(description="The column with the case id or the patient id.", min_length=1)
+    split: str = Field(description="The column with the split.", min_length=1)
+    map: _SplitMap | None = Field(
+        None, description="Word of the column to train, val, test, or null for none. Default: the words themselves."
+    )
+
+
+class SplitLists(Mapping):
+    """The official split by text files with one case id, patient id or file name a line."""
+
+    lists: dict[SplitName, Annotated[str, Field(min_length=1)]] = Field(
+        description="Split to the path of its list, relative to the source folder.", min_length=1
+    )
 
 
 class Rescale(Mapping):
@@ -208,6 +248,20 @@ class Defaults(Mapping):
         description="How the patient id is made from the fields, such as {site}_{patient}, or a CSV file. "
         " Default: the field {patient}, else the case id.",
     )
+    split: (
+        Annotated[
+            Annotated[SplitName, Tag("<name>")]
+            | Annotated[SplitField, Tag("<field>")]
+            | Annotated[SplitTable, Tag("<csv>")]
+            | Annotated[SplitLists, Tag("<lists>")],
+            Discriminator(_split_shape),
+        ]
+        | None
+    ) = Field(
+        None,
+        description="The official split: train, val or test; or {field: ..., map: ...} by a field of the path; or "
+        "{csv: ..., case: COLUMN, split: COLUMN, map: ...}; or {lists: {train: FILE, test: FILE}}.",
+    )
     labels: Annotated[Any, WithJsonSchema(_LABELS_SCHEMA)] = Field(
         None,
         description="Names to values, in the order of the class ids. A value is an id, a level, a colour, "
@@ -306,16 +360,38 @@ class Expect(Mapping):
     images: Annotated[int, Field(ge=0)] | None = Field(None, description="Number of image files.")
 
 
+def _required(schema: dict[str, Any]) -> None:
+    """Add what a recipe needs: cases, or the reason why it has none."""
+    incomplete = {"properties": {"status": {"const": "incomplete"}}, "required": ["status"]}
+    schema["required"] = ["name", "license"]
+    schema["if"], schema["then"], schema["else"] = incomplete, {"required": ["reason"]}, {"required": ["cases"]}
+
+
 class Recipe(Defaults):
     """A source of images and segmentations, and how to read it."""
 
-    model_config = ConfigDict(title="medcorpus recipe", json_schema_extra={"required": ["name", "license", "cases"]})
+    model_config = ConfigDict(title="medcorpus recipe", json_schema_extra=_required)
 
     name: Annotated[str, Field(pattern=NAME_PATTERN)] | None = Field(
         None, description="The data set's name in the corpus: letters, digits, _ and single -; unique."
     )
     title: str | None = Field(None, description="For readers.")
     homepage: Annotated[str, Field(pattern=URL_PATTERN)] | None = Field(None, description="For readers.")
+    doi: Annotated[str, Field(pattern=DOI_PATTERN)] | None = Field(
+        None, description="DOI of the data set, else of its paper: 10.5281/zenodo.7262581."
+    )
+    citation: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="The publication to cite: authors, title, journal, year."
+    )
+    status: Literal["seen", "recalled", "incomplete"] | None = Field(
+        None,
+        description="Were the layout and the labels seen in a published loader or description (seen), are they from "
+        "memory in part (recalled), or can the source not be curated yet (incomplete, with a reason)?",
+    )
+    reason: Annotated[str, Field(min_length=1)] | None = Field(None, description="Why a recipe is incomplete.")
+    overlaps: list[Annotated[str, Field(pattern=RECIPE_PATTERN)]] | None = Field(
+        None, description="Recipes of sources that share scans or patients with this one.", min_length=1
+    )
     notes: str | None = Field(None, description="What a reader must know of the source, and where it was seen.")
     license: License | None = Field(None, description="Terms of use; null: unknown.")
     source: str | None = Field(
@@ -329,7 +405,7 @@ class Recipe(Defaults):
             Discriminator(_one_or_list),
         ]
         | None
-    ) = Field(None, description="One group of cases, or several.")
+    ) = Field(None, description="One group of cases, or several; an incomplete recipe may do without.")
     exclude: dict[str, Annotated[str, Field(min_length=1)]] | None = Field(
         None, description="Known bad cases: case id to the reason."
     )

@@ -1,6 +1,7 @@
 """From the recipe as written to the resolved one: groups over defaults, keys checked against each other."""
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -16,6 +17,7 @@ from curate.recipe.document import Path as KeyPath
 from curate.recipe.faults import nearest, not_allowed, shown
 from curate.recipe.labels import check_unions, read_labels, read_values
 from curate.recipe.modality import split_by_modality
+from curate.recipe.split import read_split, refuse_fields
 
 ANY_LABEL = "*"
 """In place of labels: every word found is one."""
@@ -28,10 +30,16 @@ def resolve(written: model.Recipe, bad: set[KeyPath], faults: list[Fault], path:
 
     `bad` are the keys that have a fault of their own already: what depends on them is not judged.
     """
+    incomplete = written.status == "incomplete"
     for key in ("name", "license", "cases"):
         unknown_terms = key == "license" and key in written.model_fields_set
-        if getattr(written, key) is None and (key,) not in bad and not unknown_terms:
+        without = unknown_terms or (key == "cases" and incomplete)
+        if getattr(written, key) is None and (key,) not in bad and not without:
             faults.append(Fault((key,), "is missing; every recipe needs it"))
+    if incomplete and written.reason is None and ("reason",) not in bad:
+        faults.append(Fault(("status",), "'incomplete' needs a `reason`, which says why it is"))
+    if written.reason is not None and not incomplete and ("status",) not in bad:
+        faults.append(Fault(("reason",), "has no meaning here; allowed: beside `status: incomplete`"))
     if written.source is not None and not _is_source(written.source):
         allowed = "package:NAME/sub/folder, or an absolute folder"
         faults.append(Fault(("source",), not_allowed(written.source, allowed)))
@@ -60,7 +68,39 @@ def resolve(written: model.Recipe, bad: set[KeyPath], faults: list[Fault], path:
         expect=written.expect.model_dump(exclude_none=True) if written.expect else {},
         notes=written.notes,
         path=path,
+        doi=written.doi,
+        citation=written.citation,
+        status=written.status,
+        reason=written.reason,
+        overlaps=tuple(written.overlaps or ()),
+        modalities=tuple(dict.fromkeys(_modalities(written))),
+        anatomies=tuple(dict.fromkeys(_anatomies(written))),
     )
+
+
+def _modalities(written: model.Recipe) -> Iterator[str]:
+    """Yield the modalities of the groups, those of a map and of channels too; without groups that of the top."""
+    for holder in _holders(written):
+        modality = written.modality if holder.modality is None else holder.modality
+        if isinstance(modality, model.ModalityMap):
+            kinds = (kind if isinstance(kind, str) else kind.modality for kind in modality.map.values())
+            yield from (kind for kind in kinds if kind is not None)
+            continue
+        channels = written.channels if holder.channels is None else holder.channels
+        for own in [channel.modality for channel in (channels or {}).values()] or [None]:
+            if own is not None or modality is not None:
+                yield own or str(modality)
+
+
+def _holders(written: model.Recipe) -> Sequence[model.Defaults]:
+    """Return what holds the keys of the cases: the groups, or the top where there are none."""
+    return written.groups or [written]
+
+
+def _anatomies(written: model.Recipe) -> Iterator[str]:
+    for holder in _holders(written):
+        anatomy = written.anatomy if holder.anatomy is None else holder.anatomy
+        yield from anatomy if isinstance(anatomy, list) else filter(None, [anatomy])
 
 
 def _is_source(text: str) -> bool:
@@ -158,6 +198,7 @@ class _GroupReader:
             nearest=self.nearest(),
             nan=self.get("nan"),
             rescale=None if rescale is None else (float(rescale.slope), float(rescale.intercept)),
+            split=read_split(self.get("split"), image, self.fault),
         )
         return [replace(group, image=text, channels=channels) for text, channels in kinds]
 
@@ -256,16 +297,7 @@ class _GroupReader:
             self.template("patient", patient, image)
         if not isinstance(patient, model.PatientTable):
             return patient
-        try:
-            if parse_pattern(patient.csv).fields or parse_pattern(patient.csv).wild:
-                self.fault(
-                    "patient",
-                    f"{shown(patient.csv)} is no single file; allowed: a path without fields",
-                    "csv",
-                )
-        except PatternError as error:
-            for message in error.faults:
-                self.fault("patient", f"{shown(patient.csv)} {message}", "csv")
+        refuse_fields(patient.csv, "patient", self.fault, "csv")
         return resolved.PatientTable(patient.csv, patient.case, patient.patient)
 
     def labels(self) -> tuple[resolved.Label, ...]:

@@ -46,6 +46,31 @@ class PatientTable:
 
 
 @dataclass(frozen=True)
+class SplitField:
+    """A field of the image's path, and (word, split) for what it holds; None is no split."""
+
+    field: str
+    words: tuple[tuple[str, str | None], ...]
+
+
+@dataclass(frozen=True)
+class SplitTable:
+    """A CSV file, relative to the source folder, its columns with the case or patient and the split, and its words."""
+
+    csv: str
+    case: str
+    split: str
+    words: tuple[tuple[str, str | None], ...]
+
+
+@dataclass(frozen=True)
+class SplitLists:
+    """(split, text file relative to the source folder) with a case, patient or file name a line."""
+
+    files: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class License:
     """The source's terms; None where they are unknown."""
 
@@ -87,11 +112,15 @@ class Group:
     nearest: bool = False
     nan: str = "error"
     rescale: tuple[float, float] | None = None
+    split: str | SplitField | SplitTable | SplitLists | None = None
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A checked recipe; `exclude` maps case ids to reasons, `expect` is what a whole source holds."""
+    """A checked recipe; `exclude` maps case ids to reasons, `expect` is what a whole source holds.
+
+    `modalities` and `anatomies` are those the recipe names, also where it is incomplete and has no groups.
+    """
 
     name: str
     title: str | None
@@ -103,13 +132,20 @@ class Recipe:
     expect: dict[str, int] = field(default_factory=dict)
     notes: str | None = None
     path: Path | None = None
+    doi: str | None = None
+    citation: str | None = None
+    status: str | None = None
+    reason: str | None = None
+    overlaps: tuple[str, ...] = ()
+    modalities: tuple[str, ...] = ()
+    anatomies: tuple[str, ...] = ()
 
     @cached_property
     def hash(self) -> str:
         """16 hex digits of everything that changes an output row or pixel.
 
-        It leaves out title, homepage, notes, expect, exclude, source, path, whether commercial use is allowed,
-        comments, and the order of keys other than labels.
+        It leaves out what only readers need (title, homepage, doi, citation, status, overlaps, notes), expect, exclude,
+        source, path, whether commercial use is allowed, comments, and the order of keys other than labels.
         """
         meaning: dict[str, Any] = {
             "name": self.name,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from curate.errors import RecipeError
 from curate.imaging.window import DEFAULTS, MINMAX, MINMAX_SLICE, NONE, PERCENTILE, Window
 from curate.recipe.load import load_recipe, parse_recipe
-from curate.recipe.resolved import Channel, Label, License, PatientTable, Recipe
+from curate.recipe.resolved import Channel, Label, License, PatientTable, Recipe, SplitField, SplitLists, SplitTable
 
 FILE = Path("r.yaml")
 HEAD = """\
@@ -29,7 +29,7 @@ MODALITIES = (
 )
 ANATOMIES = "head_and_neck, thorax, abdomen, pelvis, lesion, other"
 SHARED = (
-    "modality, sequence, anatomy, patient, labels, encoding, threshold, tolerance, nearest, ignore, window, nan, rescale, channels, axes, stack, "
+    "modality, sequence, anatomy, patient, split, labels, encoding, threshold, tolerance, nearest, ignore, window, nan, rescale, channels, axes, stack, "
     "orient, isotropic, geometry, aspect, min_area, union, subsample, spacing"
 )
 INTEGER = "a whole number, or a list of them"
@@ -260,7 +260,7 @@ cases:
 # every bad recipe with its message
 
 AT_5 = [
-    ("nmae: x", f"nmae: is not a known key; allowed: name, title, homepage, notes, license, source, cases, exclude, expect, {SHARED}; did you mean 'name'?"),
+    ("nmae: x", f"nmae: is not a known key; allowed: name, title, homepage, doi, citation, status, reason, overlaps, notes, license, source, cases, exclude, expect, {SHARED}; did you mean 'name'?"),
     ("image: x", "image: belongs inside cases"),
     ("name: T", "name: is listed twice, first on line 1; keep one"),
     ("title: 5", "title: 5 is not allowed here; allowed: text; in quotes it is text"),
@@ -315,6 +315,21 @@ AT_5 = [
     ("patient: {csv: '{case}.csv', case: a, patient: b}", "patient.csv: '{case}.csv' is no single file; allowed: a path without fields"),
     ("patient: '{pat}'", "patient: the field {pat} is not in `image`, whose fields are: case"),
     ("patient: '{case'", "patient: '{case' has braces that hold no field; write {word}"),
+    ("doi: https://doi.org/10.5281/zenodo.1", "doi: 'https://doi.org/10.5281/zenodo.1' is not allowed here; allowed: a DOI without an address before it, such as 10.5281/zenodo.7262581"),
+    ("status: done", "status: 'done' is not known; allowed: seen, recalled, incomplete"),
+    ("status: incomplete", "status: 'incomplete' needs a `reason`, which says why it is"),
+    ("reason: no labels", "reason: has no meaning here; allowed: beside `status: incomplete`"),
+    ("reason: ''", "reason: '' is not allowed here; allowed: text that is not empty"),
+    ("overlaps: lits", "overlaps: 'lits' is not allowed here; allowed: a list"),
+    ("overlaps: [LiTS]", "overlaps[0]: 'LiTS' is not allowed here; allowed: the name of a recipe: small letters, digits and _"),
+    ("split: training", "split: 'training' is not known; allowed: train, val, test; did you mean 'train'?"),
+    ("split: {field: part}", "split.field: the field 'part' is not in `image`, whose fields are: case"),
+    ("split: {field: case, map: {a: dev}}", "split.map.a: 'dev' is not known; allowed: train, val, test"),
+    ("split: {csv: a.csv, case: a}", "split.split: is missing"),
+    ("split: {csv: '*.csv', case: a, split: b}", "split.csv: '*.csv' is no single file; allowed: a path without fields"),
+    ("split: {lists: {dev: a.txt}}", "split.lists.dev: 'dev' is not known; allowed: train, val, test"),
+    ("split: {lists: {test: /a.txt}}", "split.lists.test: '/a.txt' is absolute; allowed: a path relative to the source folder"),
+    ("split: {list: {test: a.txt}}", "split.list: is not a known key; allowed: field, csv, case, split, lists, map; did you mean 'lists'?"),
     ("orient: !!python/object:os.system x", "orient: the tag 'python/object:os.system'; a recipe has no tags"),
 ]  # fmt: skip
 
@@ -417,6 +432,35 @@ def test_what_is_missing() -> None:
         "1: window: is missing; CT needs one: abdomen, lung, brain, mediastinum, bone, or {level: 40, width: 400}",
         "2: license.name: is missing",
     ]
+
+
+def test_an_incomplete_recipe_needs_no_cases() -> None:
+    found = recipe("status: incomplete\nreason: labels withheld\noverlaps: [lits]\n")
+    assert (found.groups, found.status, found.reason) == ((), "incomplete", "labels withheld")
+    assert (found.modalities, found.anatomies, found.overlaps) == (("MR",), ("abdomen", "lesion"), ("lits",))
+
+
+def test_modalities_and_anatomies_are_those_of_all_groups() -> None:
+    found = recipe(
+        "cases:\n"
+        "  - {image: 'a/{m}/{case}.nii', modality: {field: m, map: {p: PET, c: {modality: CT, window: lung}}}}\n"
+        "  - {image: 'b/{case}.nii', channels: {0: {sequence: t1}, 1: {modality: PET}}, anatomy: pelvis}\n"
+    )
+    assert found.modalities == ("PET", "CT", "MR")
+    assert found.anatomies == ("abdomen", "lesion", "pelvis")
+
+
+def test_splits() -> None:
+    def split(text: str) -> object:
+        return recipe(f"{PAIR}labels: {{liver: 1}}\nsplit: {text}\n").groups[0].split
+
+    same = (("train", "train"), ("val", "val"), ("test", "test"))
+    assert split("test") == "test"
+    assert split("null") is None
+    assert split("{field: case}") == SplitField("case", same)
+    assert split("{field: case, map: {Tr: train, Un: null}}") == SplitField("case", (("Tr", "train"), ("Un", None)))
+    assert split("{csv: a.csv, case: id, split: part}") == SplitTable("a.csv", "id", "part", same)
+    assert split("{lists: {train: a.txt, test: b.txt}}") == SplitLists((("train", "a.txt"), ("test", "b.txt")))
 
 
 def test_every_error_at_once_with_its_line() -> None:
@@ -554,6 +598,7 @@ BASE = HEAD + PAIR + "labels: {liver: 1, spleen: 2}\n"
 @pytest.mark.parametrize(
     "same",
     [
+        BASE + "doi: 10.1000/x\ncitation: x\nstatus: incomplete\nreason: y\noverlaps: [lits]\n",
         BASE + "title: x\nhomepage: https://x.org\nnotes: y\nsource: /data\nexclude: {a: b}\nexpect: {cases: 4}\n",
         "# a comment\n" + BASE + "min_area: 100.0\nencoding: ids\nwindow: {percentile: [0.5, 99.5]}\n",
         "".join(sorted(BASE.splitlines(keepends=True))),
@@ -577,7 +622,8 @@ def test_the_hash_is_of_the_meaning(same: str) -> None:
         BASE.replace("abdomen, lesion", "pelvis"),
         BASE.replace("MR", "PET"),
         *(BASE + line for line in ["min_area: 5", "sequence: t1", "ignore: [4]", "axes: [z]", "union: true", "window: minmax",
-          "orient: native", "geometry: index", "isotropic: true", "aspect: false", "spacing: [1, 1]", "patient: p", "subsample: 2"]),
+          "orient: native", "geometry: index", "isotropic: true", "aspect: false", "spacing: [1, 1]", "patient: p", "subsample: 2", "split: test",
+          "split: {field: case}", "split: {csv: a.csv, case: a, split: b}", "split: {lists: {test: a.txt}}"]),
     ],
 )  # fmt: skip
 def test_the_hash_changes_with_the_meaning(other: str) -> None:
