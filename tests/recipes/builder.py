@@ -3,24 +3,27 @@
 A specimen (`specimens/<recipe>.yaml`) is written from published facts, before the recipe and never from it:
 
     facts: [where each fact was seen]
-    root: folder                  of the extracted archives that is the source folder; default: all of them
+    below: folder                 that all paths stand in: what the archive unpacks to; default: none
+    root: folder                  below the one above that is the source folder; default: none
     labels: {name: value}         in the published order; a value is an id, a level, a colour, a word of the file name
     differs: {value: reason}      ids of datasets.tsv that the recipe lacks, or calls otherwise
     files:
-      a/case_1.nii.gz:                                 an image of noise
+      a/case_1_{t1,t2}.nii.gz:                         images of noise
       a/case_1_seg.nii.gz: [0, 1, 2]                   a label file that holds these values
       a/notes.txt: "text"                              a text file
       a/case_1_4d.nii.gz: {shape: [16, 16, 8, 3]}      anything else: shape, values, dtype, mode, spacing
     cases:
-      - {image: a/case_1.nii.gz, labels: a/case_1_seg.nii.gz, names: [liver], patient: "1", split: train}
+      - a/case_1_{t1,t2}.nii.gz -> a/case_1_seg.nii.gz; sequence={t1,t2}; patient=1; split=train
     shared: {folder: NAME, cases: 10}                  the real data in ../shared/data, in its published layout
 
-`labels` of a case is a path, a list of paths, or with one file a label a mapping of label name to path(s); [] is an
-image without labels. `names` are the labels that come out of the case; by default those whose values the file holds.
-Files that no case names are traps: nothing of them may be found.
+A line of `cases` names an image, its label files (none: an image whose labels are withheld), and what else must be
+known of it: patient, split, modality, sequence, and `names`, the labels that come out of it (by default those whose
+values its files hold). With one file a label, `name=path, name=path` says which is which. Braces stand for several
+lines, in parallel. Files that no case names are traps: nothing of them may be found.
 """
 
 import math
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,10 +70,11 @@ class StatedCase:
 
 @dataclass(frozen=True)
 class Specimen:
-    """A stated data set: its files, and what must be found in them."""
+    """A stated data set: its files, and what must be found in them; paths are relative to `below`."""
 
     name: str
     facts: tuple[str, ...]
+    below: str
     root: str
     labels: dict[str, tuple[Any, ...]]
     differs: dict[str, str]
@@ -81,10 +85,10 @@ class Specimen:
     def build(self, folder: Path) -> Path:
         """Write all files below `folder` and return the source folder."""
         for number, file in enumerate(self.files.values()):
-            path = folder / file.path
+            path = folder / self.below / file.path
             path.parent.mkdir(parents=True, exist_ok=True)
             _write(path, file, number)
-        return folder / self.root
+        return folder / self.below / self.root
 
     def inside(self, path: str) -> str:
         """Return the path relative to the source folder."""
@@ -95,24 +99,34 @@ def load_specimen(path: Path) -> Specimen:
     """Return the specimen of a YAML file; raises ValueError where it contradicts itself."""
     data = yaml.safe_load(path.read_text(encoding="utf-8"))
     labels = {name: tuple(_listed(value)) for name, value in data.get("labels", {}).items()}
-    files = {name: _file(name, content) for name, content in data.get("files", {}).items()}
+    files = {name: _file(name, content) for key, content in data["files"].items() for name in expand(key)}
     specimen = Specimen(
         name=path.stem,
-        facts=tuple(_listed(data["facts"])),
+        facts=tuple(data["facts"]),
+        below=data.get("below", ""),
         root=data.get("root", ""),
         labels=labels,
         differs={str(key): value for key, value in data.get("differs", {}).items()},
         files=files,
-        cases=tuple(_case(one, labels, files) for one in data.get("cases", [])),
+        cases=tuple(_case(one, labels, files) for line in data["cases"] for one in expand(line)),
         shared=data.get("shared", {}),
     )
     for case in specimen.cases:
-        for named in (case.image, *(label for _, label in case.labels)):
-            if named not in files:
-                raise ValueError(f"{path}: a case names {named}, which is not among the files")
         if not case.names <= labels.keys():
             raise ValueError(f"{path}: {sorted(case.names - labels.keys())} are not labels of the specimen")
     return specimen
+
+
+def expand(text: str) -> list[str]:
+    """Return the lines that `a{b,c}d{e,f}` stands for: abde, acdf."""
+    groups = [group.split(",") for group in re.findall(r"\{([^{}]*,[^{}]*)\}", text)]
+    if not groups:
+        return [text]
+    rest = re.split(r"\{[^{}]*,[^{}]*\}", text)
+    return [
+        rest[0] + "".join(word + after for word, after in zip(words, rest[1:], strict=True))
+        for words in zip(*groups, strict=True)
+    ]
 
 
 def voxels(file: File) -> Array:
@@ -154,24 +168,24 @@ def _file(path: str, content: Any) -> File:
     return File(path, **usual)
 
 
-def _case(one: dict[str, Any], labels: dict[str, tuple[Any, ...]], files: dict[str, File]) -> StatedCase:
-    written = one["labels"]
-    if isinstance(written, dict):
-        pairs = tuple((name, path) for name, paths in written.items() for path in _listed(paths))
-        names = {name for name, path in pairs if len(set(files[str(path)].values or ())) > 1}
+def _case(line: str, labels: dict[str, tuple[Any, ...]], files: dict[str, File]) -> StatedCase:
+    paths, *words = line.split("; ")
+    image, _, written = paths.partition(" -> ")
+    pairs = []
+    for part in filter(None, written.split(", ")):
+        name, is_named, path = part.rpartition("=")
+        pairs.append((name if is_named else None, path))
+    for path in (image, *(path for _, path in pairs)):
+        if path not in files:
+            raise ValueError(f"a case names {path}, which is not among the files: {line}")
+    known = dict(word.split("=", 1) for word in words)
+    if "names" in known:
+        names = set(known.pop("names").split())
     else:
-        pairs = tuple((None, path) for path in _listed(written))
-        held = {value for _, path in pairs for value in files[str(path)].values or ()}
+        held = {value for name, path in pairs if name is None for value in files[path].values or ()}
         names = {name for name, values in labels.items() if held & set(values)}
-    return StatedCase(
-        image=one["image"],
-        labels=pairs,
-        names=frozenset(one.get("names", names)),
-        patient=None if one.get("patient") is None else str(one["patient"]),
-        split=one.get("split"),
-        modality=one.get("modality"),
-        sequence=one.get("sequence"),
-    )
+        names |= {name for name, path in pairs if name is not None and len(set(files[path].values or ())) > 1}
+    return StatedCase(image, tuple(pairs), frozenset(names), **known)
 
 
 def _listed(value: Any) -> list[Any]:
