@@ -57,7 +57,7 @@ class Found:
 def find_cases(recipe: Recipe, source: Path) -> Found:
     """Find the cases of a recipe in a source folder.
 
-    A case whose label files are missing comes back with empty `labels`. Raises SourceError where no image or no patient
+    A case whose label files are missing comes back with empty `labels`, unless its group skips such cases. Raises SourceError where no image or no patient
     table is found and for an incomplete recipe without cases, RunError where two files map to the same case id.
     """
     refuse_incomplete(recipe)
@@ -71,12 +71,16 @@ def find_cases(recipe: Recipe, source: Path) -> Found:
     chosen = [image for index in range(len(patterns)) for image in subsample(recipe, images, index)]
     patients, splits = Patients(recipe, folders), Splits(recipe, folders)
     labels = [None if group.label is None else parse_pattern(group.label) for group in recipe.groups]
-    cases, unnamed = [], Counter[str]()
+    cases, unnamed, unlabelled = [], Counter[str](), 0
     for image in chosen:
         if image.case in reasons:
             continue
-        found = find_labels(recipe.groups[image.group], labels[image.group], folders, image.fields)
+        group = recipe.groups[image.group]
+        found = find_labels(group, labels[image.group], folders, image.fields)
         unnamed.update(found.unnamed)
+        if group.label is not None and group.missing_labels == "skip" and not found.files:
+            unlabelled += 1
+            continue
         patient = patients.of(image)
         cases.append(
             Case(
@@ -97,7 +101,7 @@ def find_cases(recipe: Recipe, source: Path) -> Found:
         excluded=tuple((case, reasons[case]) for case in excluded),
         unnamed=dict(sorted(unnamed.items())),
         warnings=(
-            *_unexpected(recipe, images, reasons),
+            *_unexpected(recipe, images, reasons, unlabelled),
             *near_misses(patterns, folders),
             *patients.warnings(),
             *splits.warnings(),
@@ -124,7 +128,9 @@ def _refuse_twins(recipe: Recipe, images: list[FoundImage]) -> None:
         )
 
 
-def _unexpected(recipe: Recipe, images: list[FoundImage], reasons: dict[str, str]) -> Iterator[str]:
+def _unexpected(recipe: Recipe, images: list[FoundImage], reasons: dict[str, str], unlabelled: int) -> Iterator[str]:
+    if unlabelled:
+        yield f"{unlabelled} images without a label file are left out, as the recipe says"
     found = {"cases": len({image.case for image in images}), "images": len(images)}
     for what, number in recipe.expect.items():
         if found[what] != number:

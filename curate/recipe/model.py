@@ -322,6 +322,10 @@ class Defaults(Mapping):
     )
     union: bool | None = Field(False, description="Also union_<a>_<b> masks of labels that touch.")
     subsample: Annotated[int, Field(ge=1)] | None = Field(1, description="Keep every n-th case, in name order.")
+    missing_labels: Literal["error", "skip"] | None = Field(
+        "error",
+        description="An image without a label file fails, or (skip) is left out: sources that label a part of theirs.",
+    )
     spacing: (
         Annotated[list[Annotated[float, Field(gt=0, allow_inf_nan=False)]], Field(min_length=2, max_length=3)] | None
     ) = Field(None, description="[row, col] or [slice, row, col] in mm, for formats that have none.")

@@ -198,6 +198,7 @@ class _GroupReader:
             nearest=self.nearest(),
             nan=self.get("nan"),
             rescale=None if rescale is None else (float(rescale.slope), float(rescale.intercept)),
+            missing_labels=self.get("missing_labels"),
             split=read_split(self.get("split"), image, self.fault),
         )
         return [replace(group, image=text, channels=channels) for text, channels in kinds]

@@ -113,6 +113,7 @@ class Group:
     nan: str = "error"
     rescale: tuple[float, float] | None = None
     split: str | SplitField | SplitTable | SplitLists | None = None
+    missing_labels: str = "error"
 
 
 @dataclass(frozen=True)

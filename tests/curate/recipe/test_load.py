@@ -30,7 +30,7 @@ MODALITIES = (
 ANATOMIES = "head_and_neck, thorax, abdomen, pelvis, lesion, other"
 SHARED = (
     "modality, sequence, anatomy, patient, split, labels, encoding, threshold, tolerance, nearest, ignore, window, nan, rescale, channels, axes, stack, "
-    "orient, isotropic, geometry, aspect, min_area, union, subsample, spacing"
+    "orient, isotropic, geometry, aspect, min_area, union, subsample, missing_labels, spacing"
 )
 INTEGER = "a whole number, or a list of them"
 COLOR = 'a colour such as "#ff0000" (in quotes) or [255, 0, 0], or a list of them'
@@ -622,7 +622,7 @@ def test_the_hash_is_of_the_meaning(same: str) -> None:
         BASE.replace("abdomen, lesion", "pelvis"),
         BASE.replace("MR", "PET"),
         *(BASE + line for line in ["min_area: 5", "sequence: t1", "ignore: [4]", "axes: [z]", "union: true", "window: minmax",
-          "orient: native", "geometry: index", "isotropic: true", "aspect: false", "spacing: [1, 1]", "patient: p", "subsample: 2", "split: test",
+          "orient: native", "geometry: index", "isotropic: true", "aspect: false", "spacing: [1, 1]", "patient: p", "subsample: 2", "split: test", "missing_labels: skip",
           "split: {field: case}", "split: {csv: a.csv, case: a, split: b}", "split: {lists: {test: a.txt}}"]),
     ],
 )  # fmt: skip
