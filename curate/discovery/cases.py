@@ -57,8 +57,9 @@ class Found:
 def find_cases(recipe: Recipe, source: Path) -> Found:
     """Find the cases of a recipe in a source folder.
 
-    A case whose label files are missing comes back with empty `labels`, unless its group skips such cases. Raises SourceError where no image or no patient
-    table is found and for an incomplete recipe without cases, RunError where two files map to the same case id.
+    A case whose label files are missing comes back with empty `labels`, unless its group skips such cases. Raises
+    SourceError where no image or no patient table is found and for an incomplete recipe without cases, RunError where
+    two files map to the same case id.
     """
     refuse_incomplete(recipe)
     folders = Folders(source)
