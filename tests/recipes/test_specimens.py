@@ -166,13 +166,21 @@ def _texts(label: Label) -> list[str]:
 
 
 SYNONYMS = {
-    "tumor": "tumour", "postcava": "cava", "hemorrhage": "haemorrhage", "edema": "oedema", "lv": "ventricle",
+    "tumor": "tumour",
+    "cancer": "tumour",
+    "postcava": "cava",
+    "hemorrhage": "haemorrhage",
+    "edema": "oedema",
+    "lv": "ventricle",
     "rv": "ventricle",
-}  # fmt: skip
+}
 
 
 def _words(name: str) -> set[str]:
-    words = {SYNONYMS.get(word, word).rstrip("s") for word in re.split(r"[_\W]+", name.casefold())}
+    words = {
+        SYNONYMS.get(word, word).rstrip("s")
+        for word in re.split(r"[_\W]+", name.casefold().replace("brain_stem", "brainstem"))
+    }
     return words - {"left", "right", "of"}
 
 
