@@ -11,7 +11,7 @@ A specimen (`specimens/<recipe>.yaml`) is written from published facts, before t
       a/case_1_{t1,t2}.nii.gz:                         images of noise
       a/case_1_seg.nii.gz: [0, 1, 2]                   a label file that holds these values
       a/notes.txt: "text"                              a text file
-      a/case_1_4d.nii.gz: {shape: [16, 16, 8, 3]}      anything else: shape, values, dtype, mode, spacing
+      a/case_1_4d.nii.gz: {shape: [16, 16, 8, 3]}      anything else: shape, values, dtype, mode, ...
     cases:
       - a/case_1_{t1,t2}.nii.gz -> a/case_1_seg.nii.gz; sequence={t1,t2}; patient=1; split=train
     shared: {folder: NAME, cases: 10}                  the real data in ../shared/data, in its published layout
@@ -53,6 +53,7 @@ class File:
     dtype: str | None = None
     mode: str | None = None
     spacing: tuple[float, ...] = SPACING
+    outline: bool = False
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,8 @@ def voxels(file: File) -> Array:
         if len(file.shape) > 2:
             block = (*block, slice(0, max(1, file.shape[2] // 2)))
         out[block] = value
+        if file.outline:
+            out[tuple(slice(one.start + 1, one.stop - 1) for one in block)] = values[0]
     return out
 
 
