@@ -27,11 +27,11 @@ def corpora(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
     """The same corpus in each store: two cases a source, axial slices."""
     from typer.testing import CliRunner
 
-    from catalog.stores import STORES
+    from catalog.stores.registry import store_names
     from curate.cli import app
 
     found = {}
-    for store in STORES:
+    for store in store_names():
         out = tmp_path_factory.mktemp("corpora") / store
         for recipe, source in SOURCES.items():
             if not (shared_data / source).is_dir():

@@ -1,0 +1,1 @@
+"""The encoders of image and array files; each format has one writer."""

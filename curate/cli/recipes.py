@@ -66,12 +66,12 @@ def list_all(
 
 def _known(given: list[str] | None, allowed: Iterable[str], option: str) -> set[str]:
     """Return the words of an option as they are spelled, whatever their case; raises BadParameter for others."""
-    from curate.recipe.faults import one_of
+    from curate.recipe.faults import unknown
 
     spelled = {word.casefold(): word for word in allowed}
     for word in given or ():
         if word.casefold() not in spelled:
-            raise typer.BadParameter(one_of(word, spelled.values()), param_hint=option)
+            raise typer.BadParameter(unknown(word, spelled.values()), param_hint=option)
     return {spelled[word.casefold()] for word in given or ()}
 
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from curate.ledger.fragments import FOLDER, datasets, fragments, read_json, read_result, write_json
+from catalog.atomic import read_json, write_json
+from catalog.errors import CatalogError
+from curate.ledger.fragments import FOLDER, datasets, fragments, read_result
 
 FILE = "session.json"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -55,8 +57,11 @@ def _carried(out: Path) -> frozenset[str]:
 
 def _read(out: Path) -> dict[str, str | None]:
     """Return the open runs with the boot they began in."""
-    content: Any = read_json(out / FOLDER / FILE, {}, damaged={"damaged": True})
-    if not isinstance(content, dict) or "damaged" in content:
+    try:
+        content: Any = read_json(out / FOLDER / FILE, {})
+    except CatalogError:
+        content = None
+    if not isinstance(content, dict):
         return {"": None}  # the file is itself a victim: trust nothing that has no id
     if "ended" in content:  # medcorpus 0.1: one run without an id
         return {} if content["ended"] else {"": content.get("boot")}

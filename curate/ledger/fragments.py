@@ -4,13 +4,13 @@ A fragment appears by a rename, once everything it refers to is written. A `.ope
 written, so that what a killed run left can be removed.
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
+from catalog.atomic import replacing
+from catalog.stores.base import DatasetFolders
 from curate.ledger.case_key import CaseKey
 from curate.ledger.case_result import CaseResult
 from curate.ledger.rows import FRAGMENT_SCHEMA
@@ -29,9 +29,9 @@ def fragment_path(out: Path, dataset: str, key: CaseKey) -> Path:
     return dataset_folder(out, dataset) / f"{key}.arrow"
 
 
-def piece_path(out: Path, dataset: str, key: CaseKey) -> Path:
-    """Return where the case `key` keeps its images until they are packed into a shard."""
-    return dataset_folder(out, dataset) / f"{key}.parquet"
+def dataset_folders(out: Path, dataset: str) -> DatasetFolders:
+    """Return where the stores keep a data set."""
+    return DatasetFolders(out, dataset, dataset_folder(out, dataset))
 
 
 def open_path(out: Path, dataset: str, key: CaseKey) -> Path:
@@ -42,11 +42,9 @@ def open_path(out: Path, dataset: str, key: CaseKey) -> Path:
 def write_fragment(path: Path, table: pa.Table, result: CaseResult) -> None:
     """Write the rows and the result of a case, whole or not at all."""
     schema = FRAGMENT_SCHEMA.with_metadata({_RESULT_KEY: result.to_json().encode()})
-    partial = path.with_name(path.name + ".part")
     options = pa.ipc.IpcWriteOptions(compression="lz4")  # ten times faster than zstd for a few rows
-    with pa.ipc.new_file(str(partial), schema, options=options) as writer:
+    with replacing(path) as partial, pa.ipc.new_file(str(partial), schema, options=options) as writer:
         writer.write_table(table.replace_schema_metadata(schema.metadata))
-    partial.replace(path)
 
 
 def read_result(path: Path) -> CaseResult | None:
@@ -76,20 +74,3 @@ def datasets(out: Path) -> list[str]:
     """Return the data sets that have state, sorted."""
     folder = out / FOLDER
     return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-
-
-def read_json(path: Path, default: Any, damaged: Any = None) -> Any:
-    """Return a JSON file's content, `default` where there is none, `damaged` where it cannot be read as JSON."""
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return default
-    except ValueError:
-        return damaged
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file whole or not at all."""
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    partial.replace(path)

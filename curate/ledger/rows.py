@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from catalog.drop_reasons import Reason
 from catalog.schema import CATALOG_SCHEMA, DROPS_SCHEMA
-from catalog.stores import Place
+from catalog.stores.base import Place
 from curate.imaging.slices import Plane
 from curate.masks.select import DroppedMask, Mask
 from curate.recipe.resolved import Label

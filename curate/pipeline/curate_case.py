@@ -2,6 +2,7 @@
 
 import errno
 import posixpath
+import traceback
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -11,14 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.errors import OutputError
+from catalog.drop_reasons import Reason
+from catalog.errors import MedcorpusError, OutputError
 from catalog.hashes import bits_hash, image_hash
 from catalog.names import image_name, mask_name, modality_token
-from catalog.stores import Store, open_store
+from catalog.stores.base import CaseWriter
+from catalog.stores.registry import find_store
 from curate.errors import CaseError
 from curate.labels.registry import ENCODINGS
 from curate.ledger.case_result import CaseResult
-from curate.ledger.fragments import fragment_path, open_path, piece_path, write_fragment
+from curate.ledger.fragments import dataset_folders, fragment_path, open_path, write_fragment
 from curate.ledger.rows import DropRow, ImageRow, build_fragment
 from curate.masks.components import draw_bits
 from curate.pipeline.checks import case_warnings
@@ -73,7 +76,7 @@ def new_result(task: Task) -> CaseResult:
 
 def _write(task: Task, labels: dict[int, Label]) -> tuple[list[ImageRow], list[DropRow], CaseResult]:
     """Write a case's slices and masks; return rows kept and dropped, and the result so far."""
-    store = open_store(task.store, task.out, task.case.dataset, piece_path(task.out, task.case.dataset, task.key))
+    store = find_store(task.store).open_case(dataset_folders(task.out, task.case.dataset), str(task.key))
     images: list[ImageRow] = []
     drops: list[DropRow] = []
     result = new_result(task)
@@ -87,6 +90,13 @@ def _write(task: Task, labels: dict[int, Label]) -> tuple[list[ImageRow], list[D
     except CaseError as error:
         store.abort()
         return [], [DropRow(error.reason, detail=error.detail)], replace(result, error=error.detail)
+    except (OSError, MedcorpusError):  # the corpus cannot be written
+        store.abort()
+        raise
+    except Exception as error:  # whatever else is wrong with a case, the others go on
+        store.abort()
+        detail = _log_traceback(task, error)
+        return [], [DropRow(Reason.UNEXPECTED, detail=detail)], replace(result, error=detail)
     except BaseException:
         store.abort()
         raise
@@ -103,10 +113,19 @@ def _write(task: Task, labels: dict[int, Label]) -> tuple[list[ImageRow], list[D
     return images, drops, result
 
 
+def _log_traceback(task: Task, error: Exception) -> str:
+    """Write an unexpected error's traceback to a log in the state folder; return the sentence for the user."""
+    log = fragment_path(task.out, task.case.dataset, task.key).with_suffix(".log")
+    log.write_text("".join(traceback.format_exception(error)), "utf-8", errors="backslashreplace")
+    summary = str(error).strip().splitlines()
+    first = f": {summary[0]}" if summary else ""
+    return f"unexpected {type(error).__name__}{first} (traceback in {log.relative_to(task.out)})"
+
+
 def _store_slice(
     task: Task,
     labels: dict[int, Label],
-    store: Store,
+    store: CaseWriter,
     channel: Channel,
     one: CaseSlice,
     pixels: NDArray[np.uint8],

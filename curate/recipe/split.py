@@ -5,10 +5,10 @@ from typing import Any
 
 from curate.paths.pattern import Pattern, PatternError, parse_pattern
 from curate.recipe import model, resolved
-from curate.recipe.faults import nearest, shown
+from curate.recipe.faults import Code, nearest, quote
 
 Report = Callable[..., None]
-"""Takes a key of the group, the message of a fault, and the path below the key."""
+"""Called for each fault with a key of the group, the code, the message, and the path below the key."""
 
 _SAME = tuple((word, word) for word in ("train", "val", "test"))
 
@@ -20,7 +20,8 @@ def read_split(
     if isinstance(written, model.SplitField):
         if written.field not in image.fields:
             known = f"{', '.join(image.fields) or '(none)'}{nearest(written.field, image.fields)}"
-            report("split", f"the field {shown(written.field)} is not in `image`, whose fields are: {known}", "field")
+            message = f"the field {quote(written.field)} is not in `image`, whose fields are: {known}"
+            report("split", Code.UNKNOWN_FIELD, message, "field")
         return resolved.SplitField(written.field, _words(written.map))
     if isinstance(written, model.SplitTable):
         refuse_fields(written.csv, "split", report, "csv")
@@ -38,10 +39,10 @@ def refuse_fields(path: str, key: str, report: Report, *below: str) -> None:
         pattern = parse_pattern(path)
     except PatternError as error:
         for message in error.faults:
-            report(key, f"{shown(path)} {message}", *below)
+            report(key, Code.PATTERN, f"{quote(path)} {message}", *below)
         return
     if pattern.fields or pattern.wild:
-        report(key, f"{shown(path)} is no single file; allowed: a path without fields", *below)
+        report(key, Code.PATTERN, f"{quote(path)} must name one file; write a path without fields and `*`", *below)
 
 
 def _words(written: dict[str, Any] | None) -> tuple[tuple[str, str | None], ...]:

@@ -6,8 +6,9 @@ from pathlib import Path
 from time import time
 from typing import Any
 
+from catalog.atomic import read_json, write_json
+from catalog.errors import CatalogError
 from catalog.schema import SCHEMA_VERSION
-from curate.ledger.fragments import read_json, write_json
 from curate.run.plan import Options, Plan
 from curate.run.summary import RunSummary
 
@@ -21,7 +22,7 @@ def write_run_file(out: Path, plan: Plan, options: Options, summary: RunSummary)
     and the time of the run that did the work.
     """
     path = out / FILE
-    datasets: dict[str, Any] = (read_json(path, {}, damaged={}) or {}).get("datasets", {})
+    datasets = _datasets(path)
     recipe = plan.recipe
     before = datasets.get(recipe.name, {})
     idle = not plan.tasks and "seconds" in before
@@ -47,3 +48,12 @@ def write_run_file(out: Path, plan: Plan, options: Options, summary: RunSummary)
         "finished": before.get("finished") if idle else int(time()),
     }
     write_json(path, {"medcorpus": version("medcorpus"), "schema_version": SCHEMA_VERSION, "datasets": datasets})
+
+
+def _datasets(path: Path) -> dict[str, Any]:
+    """Return the summaries of earlier runs; none where the file is missing or damaged."""
+    try:
+        datasets: dict[str, Any] = read_json(path, {}).get("datasets", {})
+        return datasets
+    except (CatalogError, AttributeError):
+        return {}

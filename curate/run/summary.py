@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from catalog.sizes import format_size
+from catalog.text import printable
 from curate.ledger.case_result import CaseResult
 from curate.run.estimate import Estimate
 from curate.run.plan import Plan
@@ -50,6 +52,9 @@ class RunSummary:
         if self.slowest is None or result.seconds > self.slowest[1]:
             self.slowest = (result.case, result.seconds)
 
+    def __str__(self) -> str:
+        return "\n".join(_lines(self))
+
     @property
     def wrong(self) -> bool:
         """Whether the run ends with exit status 1: a case failed, or labels were given and no mask came out."""
@@ -76,7 +81,7 @@ def begin_summary(plan: Plan, excluded: str) -> RunSummary:
 def print_summary(summary: RunSummary) -> None:
     """Print what became of a recipe's cases."""
     for line in _lines(summary):
-        print(line)
+        print(printable(line))
 
 
 def _lines(summary: RunSummary) -> Iterator[str]:
@@ -95,10 +100,10 @@ def _lines(summary: RunSummary) -> Iterator[str]:
             f"{kept:.0f} mm3 of foreground kept, {lost:.0f} mm3 lost"
         )
     if summary.labels_never_found:
-        yield f"  labels never found: {', '.join(summary.labels_never_found)}"
+        yield f"  labels never found: {_some(summary.labels_never_found)}"
     if summary.files_unnamed:
-        words = ", ".join(f"{word} ({count})" for word, count in summary.files_unnamed.items())
-        yield f"  label files that no label names: {words}"
+        words = [f"{word} ({count})" for word, count in summary.files_unnamed.items()]
+        yield f"  label files that no label names: {_some(words)}"
     if summary.slowest:
         yield f"  slowest case: {summary.slowest[0]}, {summary.slowest[1]:.1f} s"
     if summary.without_masks:
@@ -108,6 +113,11 @@ def _lines(summary: RunSummary) -> Iterator[str]:
     yield from _case_warnings(summary)
     for case, reason in sorted(summary.failed.items()):
         yield f"  failed: {case}: {reason}"
+
+
+def _some(words: list[str]) -> str:
+    more = f" and {len(words) - _SHOWN} more (all in run.json)" if len(words) > _SHOWN else ""
+    return ", ".join(words[:_SHOWN]) + more
 
 
 def _case_warnings(summary: RunSummary) -> Iterator[str]:
@@ -125,7 +135,7 @@ def print_estimate(one: Estimate, workers: int) -> None:
     """Print what a run would come to."""
     print(f"{one.dataset}: {one.cases} cases, {one.done} done, {one.to_do} to do (estimated from {one.probed} cases)")
     print(
-        f"  about {one.images} images, {one.masks} masks, {one.files} files, {one.bytes / 1e6:.0f} MB, "
+        f"  about {one.images} images, {one.masks} masks, {one.files} files, {format_size(one.bytes)}, "
         f"{_duration(one.minutes)} for one worker, {_duration(one.minutes / max(1, min(workers, one.to_do)))} "
         f"for {workers}"
     )

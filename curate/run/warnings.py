@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from catalog.tables import TableWriter
+from catalog.tables import table_writer
 from curate.ledger.fragments import datasets, fragments, read_result
 
 FILE = "warnings.parquet"
@@ -24,5 +24,5 @@ def write_warnings(out: Path) -> None:
     if not rows:
         path.unlink(missing_ok=True)
         return
-    with TableWriter(path, SCHEMA) as writer:
+    with table_writer(path, SCHEMA) as writer:
         writer.write(pa.Table.from_pylist(rows, schema=SCHEMA))

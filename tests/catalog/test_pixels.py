@@ -119,10 +119,10 @@ def test_missing_and_damaged_files_are_named(corpus):
 def test_an_index_beyond_the_container_is_refused(corpus, index):
     reader = PixelReader(corpus)
     for path, image_index in (("images/A/0.npz", None), ("shards/A/00000.parquet", 0)):
-        with pytest.raises(CatalogError, match=f"holds 3 entries, the catalog asks for number {index}"):
+        with pytest.raises(CatalogError, match=f"holds 3 entries, but the catalog refers to number {index}"):
             reader.mask(path, index, image_index)
     if index != 3:
-        with pytest.raises(CatalogError, match=f"holds 6 entries, the catalog asks for number {index}"):
+        with pytest.raises(CatalogError, match=f"holds 6 entries, but the catalog refers to number {index}"):
             reader.image("shards/A/00000.parquet", index)
 
 

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catalog import tables as write
+from catalog.errors import OutputError
 from catalog.schema import CATALOG_SCHEMA, DROPS_SCHEMA, SCHEMA_VERSION, SORT_COLUMNS, VERSION_KEY
 from catalog.tables import CATALOG_FILE, DROPS_FILE, TableWriter, write_catalog
 
@@ -265,7 +266,7 @@ def test_a_full_disk_leaves_the_old_files(step: str, tmp_path: Path, monkeypatch
 
     with monkeypatch.context() as patch:
         patch.setattr(pq.ParquetWriter, step, full)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(OutputError, match="No space left"):
             write_catalog(tmp_path, cases(seed=6))
     assert names(tmp_path) == [CATALOG_FILE, DROPS_FILE]
     check(tmp_path, tables)

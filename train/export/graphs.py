@@ -7,7 +7,6 @@ the expected IoU (N,). `model.json` names the files.
 """
 
 import logging
-import shutil
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from catalog.atomic import replacing_folder
 from catalog.errors import OutputError
 from predict.engines.exported import ABOUT, describe
 from predict.errors import ExportError
@@ -98,44 +98,33 @@ def export_model(
     model = model.eval()
     _check_place(out)
     samples = prepare_images(images or default_images(), model.preset.image_size)
-    part = out.with_name(f".{out.name}.part")
-    try:
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        try:
-            with _quiet():
-                made = graphs_of(model)
-                for graph in made:
-                    write_onnx(graph, part / f"{graph.name}.onnx", half)
-                if calibration:
-                    from train.export.quantise import quantise
+    with replacing_folder(out) as part:
+        with _quiet():
+            made = graphs_of(model)
+            for graph in made:
+                write_onnx(graph, part / f"{graph.name}.onnx", half)
+            if calibration:
+                from train.export.quantise import quantise
 
-                    quantise(part, prepare_images(calibration, model.preset.image_size))
-                for form in formats:
-                    if form == "openvino":
-                        for graph in made:
-                            write_openvino(part / f"{graph.name}.onnx", half)
-                    elif form == "torchscript":
-                        for graph in made:
-                            write_torchscript(graph, part / f"{graph.name}.pt")
-            told: dict[str, Any] = {
-                "preset": model.preset.name,
-                "image_size": model.preset.image_size,
-                "pixels": "3 x S x S in [0, 1]",
-                "half": half,
-                "versions": {name: version(name) for name in ("torch", "onnx")},
-                **(about or {}),
-            }
-            (part / ABOUT).write_bytes(describe(part, told))
-            told["check"] = check_exported(model, part, formats, samples, half)
-            (part / ABOUT).write_bytes(describe(part, told))
-            if out.is_dir():
-                shutil.rmtree(out)
-            part.rename(out)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
-    except OSError as error:
-        raise OutputError(f"{out} cannot be written: {error.strerror or error}") from error
+                quantise(part, prepare_images(calibration, model.preset.image_size))
+            for form in formats:
+                if form == "openvino":
+                    for graph in made:
+                        write_openvino(part / f"{graph.name}.onnx", half)
+                elif form == "torchscript":
+                    for graph in made:
+                        write_torchscript(graph, part / f"{graph.name}.pt")
+        told: dict[str, Any] = {
+            "preset": model.preset.name,
+            "image_size": model.preset.image_size,
+            "pixels": "3 x S x S in [0, 1]",
+            "half": half,
+            "versions": {name: version(name) for name in ("torch", "onnx")},
+            **(about or {}),
+        }
+        (part / ABOUT).write_bytes(describe(part, told))
+        told["check"] = check_exported(model, part, formats, samples, half)
+        (part / ABOUT).write_bytes(describe(part, told))
     return told
 
 

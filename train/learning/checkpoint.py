@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from catalog.atomic import write_whole
+from catalog.atomic import write_atomic
 from train.errors import RequestError, TrainingError
 
 CHECKPOINT = "checkpoint.pt"
@@ -20,7 +20,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """
     content = io.BytesIO()
     torch.save(state, content)
-    write_whole(path, content.getbuffer())
+    write_atomic(path, content.getbuffer())
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

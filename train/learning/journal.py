@@ -9,10 +9,11 @@ from time import monotonic
 from types import TracebackType
 from typing import Any
 
-from catalog.atomic import write_whole
+from catalog.atomic import write_atomic
 from catalog.errors import OutputError
 
-COLUMNS = ("step", "epoch", "split", "loss", "embedding", "dice", "bce", "iou", "dsc", "lr", "images_per_second")
+LOSSES = ("loss", "embedding", "teacher", "dice", "bce", "boundary", "iou")
+COLUMNS = ("step", "epoch", "split", *LOSSES, "dsc", "nsd", "lr", "images_per_second")
 LOG_SECONDS = 10.0
 
 Line = dict[str, Any]
@@ -38,7 +39,7 @@ class Journal:
         if not shown:
             return
         kept = [line for line in read_log(self._file) if int(line["step"]) <= since] if since else []
-        write_whole(self._file, _text([dict(zip(COLUMNS, COLUMNS, strict=True)), *kept]).encode())
+        write_atomic(self._file, _text([dict(zip(COLUMNS, COLUMNS, strict=True)), *kept]).encode())
         if sys.stderr.isatty():
             from tqdm import tqdm
 
@@ -138,7 +139,7 @@ def draw_curve(file: Path, picture: Path) -> None:
         axes.grid(alpha=0.3)
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=110)
-    write_whole(picture, content.getvalue())
+    write_atomic(picture, content.getvalue())
 
 
 def _text(lines: Sequence[Line]) -> str:

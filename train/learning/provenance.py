@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from catalog.atomic import write_whole
+from catalog.atomic import write_atomic
 from catalog.errors import OutputError
 from catalog.samples import Samples
 from train.errors import RequestError
@@ -78,7 +78,7 @@ def begin_run(folder: Path, run: dict[str, Any], *, resume: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder} cannot be made: {error.strerror or error}") from error
-    write_whole(file, json.dumps(run, indent=2).encode() + b"\n")
+    write_atomic(file, json.dumps(run, indent=2).encode() + b"\n")
 
 
 def _same(run: dict[str, Any]) -> dict[str, Any]:

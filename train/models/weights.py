@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from catalog.atomic import write_whole
+from catalog.atomic import write_atomic
 from predict.errors import WeightsError
 from predict.presets import PRESETS, BundledWeights
 
@@ -228,7 +228,7 @@ def save_weights(model: nn.Module, path: Path, about: Mapping[str, str], *, half
     tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     if half:
         tensors = {key: value.half() if value.is_floating_point() else value for key, value in tensors.items()}
-    write_whole(path, save(tensors, metadata=dict(about)))
+    write_atomic(path, save(tensors, metadata=dict(about)))
 
 
 def read_about(path: Path) -> dict[str, str]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from catalog.atomic import write_whole
+from catalog.atomic import write_atomic
 from train.scoring.evaluate import CaseScore, Evaluation, MaskScore
 from train.scoring.report import by_model
 
@@ -24,10 +24,10 @@ def write_tables(folder: Path, evaluation: Evaluation, figures: Mapping[str, Any
     Raises:
         OutputError: the disk is full, or the folder must not be written to.
     """
-    write_whole(folder / MASKS, to_csv(MaskScore, evaluation.masks))
-    write_whole(folder / CASES, to_csv(CaseScore, evaluation.cases))
-    write_whole(folder / SCORES, (to_json(figures) + "\n").encode())
-    write_whole(folder / TABLE, to_markdown(figures).encode())
+    write_atomic(folder / MASKS, to_csv(MaskScore, evaluation.masks))
+    write_atomic(folder / CASES, to_csv(CaseScore, evaluation.cases))
+    write_atomic(folder / SCORES, (to_json(figures) + "\n").encode())
+    write_atomic(folder / TABLE, to_markdown(figures).encode())
 
 
 def to_csv(kind: type[MaskScore] | type[CaseScore], rows: Sequence[MaskScore | CaseScore]) -> bytes:

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from catalog.stores import STORES, Place, open_store
-from catalog.stores.npz import NpzStore
-from catalog.stores.png import PngStore
-from catalog.stores.shards import ShardStore
+from catalog.stores.base import DatasetFolders, Place
+from catalog.stores.png import PngWriter
+from catalog.stores.registry import find_store
 
 IMAGE = "ct_00--Blobs--a--z_0003"
 
@@ -37,7 +36,7 @@ def test_layout_and_content(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     grey, colour = rng.integers(0, 256, (40, 50), dtype=np.uint8), rng.integers(0, 256, (30, 20, 3), dtype=np.uint8)
     mask = rng.random((40, 50)) < 0.5
-    store = PngStore(tmp_path, "Blobs")
+    store = PngWriter(tmp_path, "Blobs")
     assert store.image(IMAGE, grey) == Place(f"images/Blobs/{IMAGE}.png", None)
     bits = np.packbits(mask, axis=-1)
     assert store.mask(f"{IMAGE}--0001_000", bits, 50) == Place(f"masks/Blobs/{IMAGE}--0001_000.png", None)
@@ -54,10 +53,10 @@ def test_layout_and_content(tmp_path: Path) -> None:
 
 
 def test_abort_takes_back_this_case_alone(tmp_path: Path) -> None:
-    first = PngStore(tmp_path, "Blobs")
+    first = PngWriter(tmp_path, "Blobs")
     first.image("kept", np.zeros((4, 4), np.uint8))
     first.close()
-    second = PngStore(tmp_path, "Blobs")
+    second = PngWriter(tmp_path, "Blobs")
     second.image("lost", np.zeros((4, 4), np.uint8))
     second.mask("lost--0001_000", np.zeros((4, 1), np.uint8), 4)
     second.abort()
@@ -66,7 +65,7 @@ def test_abort_takes_back_this_case_alone(tmp_path: Path) -> None:
 
 def test_a_disk_that_runs_full_is_an_error_and_abort_leaves_nothing(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
-    store = PngStore(tmp_path, "Blobs")
+    store = PngWriter(tmp_path, "Blobs")
     with largest_file(1000), pytest.raises(OSError, match="File too large"):
         store.image("cut", pixels)
     store.abort()
@@ -76,14 +75,9 @@ def test_a_disk_that_runs_full_is_an_error_and_abort_leaves_nothing(tmp_path: Pa
 @pytest.mark.parametrize("kind", ["npz", "shards"])
 def test_so_it_is_in_the_other_stores(kind: str, tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
-    store = open_store(kind, tmp_path, "Blobs", tmp_path / "piece.parquet")
+    store = find_store(kind).open_case(DatasetFolders(tmp_path, "Blobs", tmp_path / "state"), "a")
     store.image("cut", pixels)
     with largest_file(1000), pytest.raises(OSError, match="File too large"):
         store.close()
     store.abort()
     assert files(tmp_path) == []
-
-
-def test_each_kind_has_its_store(tmp_path: Path) -> None:
-    kinds = {kind: type(open_store(kind, tmp_path, "Blobs", tmp_path / "piece")) for kind in STORES}
-    assert kinds == {"png": PngStore, "npz": NpzStore, "shards": ShardStore}

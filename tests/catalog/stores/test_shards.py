@@ -1,5 +1,6 @@
 """Shards: pieces are packed in order, and a run killed anywhere goes on to the shards of an undisturbed one."""
 
+import json
 import random
 import shutil
 from collections.abc import Callable
@@ -13,9 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from catalog.stores import Place, shards
-from catalog.stores.shards import SHARD_SCHEMA, Pack, Placed, ShardStore, pack, place_rows, sweep
-from curate.ledger import fragments as state
+from catalog.errors import CatalogError, OutputError
+from catalog.stores import packing, shards
+from catalog.stores.base import DatasetFolders, Place
+from catalog.stores.packing import SHARD_SCHEMA, PackRecord, ShardRange, pack, relocate, sweep
+from catalog.stores.shards import ShardStore, ShardWriter
 from curate.ledger.rows import FRAGMENT_SCHEMA
 
 FULL = 6000
@@ -24,7 +27,7 @@ FULL = 6000
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shards, "SHARD_BYTES", FULL)
+    monkeypatch.setattr(packing, "SHARD_BYTES", FULL)
     monkeypatch.setattr(shards, "GROUP_BYTES", 700)
 
 
@@ -48,7 +51,7 @@ class Corpus:
     def curate(self, key: str, seed: int, images: int = 3) -> None:
         """Do a case (again): its piece appears."""
         self.live[key] = seed
-        store = ShardStore(self.piece(key))
+        store = ShardWriter(self.piece(key))
         for name, pixels, masks in content(key, seed, images):
             store.image(name, pixels)
             for number, mask in enumerate(masks):
@@ -59,15 +62,14 @@ class Corpus:
         del self.live[key]
         self.piece(key).unlink(missing_ok=True)
 
-    def pack(self) -> Pack:
-        packed = {key: Placed(*place) for key, place in state.read_json(self.packed_file, {}).items()}
+    def pack(self) -> PackRecord:
         pieces = {key: self.piece(key) for key in sorted(self.live)}
-        return pack(self.root, "Blobs", pieces, packed, lambda pack: state.write_json(self.packed_file, pack))
+        return pack(self.root, "Blobs", pieces, self.packed_file)
 
-    def finish(self) -> Pack:
+    def finish(self) -> dict[str, ShardRange]:
         packed = self.pack()
         sweep(self.root, "Blobs", packed)
-        return packed
+        return packed.cases
 
     def shards(self) -> dict[str, bytes]:
         folder = self.root / "shards" / "Blobs"
@@ -77,7 +79,7 @@ class Corpus:
         shutil.copytree(self.root, root)
         return Corpus(root, dict(self.live))
 
-    def check(self, packed: Pack, images: int = 3) -> None:
+    def check(self, packed: dict[str, ShardRange], images: int = 3) -> None:
         """Every case lies where `packed` says, pixel for pixel, in order; nothing else is on disk."""
         assert set(packed) == set(self.live)
         assert list((self.root / "state").glob("*")) == []
@@ -129,7 +131,7 @@ def corpus_of(root: Path, keys: str) -> Corpus:
 
 def test_a_piece_appears_whole_with_places_inside_it(tmp_path: Path) -> None:
     piece = tmp_path / "state" / "a.parquet"
-    store = ShardStore(piece)
+    store = ShardWriter(piece)
     pixels = np.arange(60, dtype=np.uint8).reshape(6, 10)
     bits = np.full((6, 2), 0xC0, np.uint8)
     assert store.image("i0", pixels) == Place("", 0)
@@ -159,14 +161,14 @@ def test_a_piece_is_written_in_groups_and_lands_in_the_shard_in_them(tmp_path: P
 
 
 def test_abort_leaves_nothing(tmp_path: Path) -> None:
-    store = ShardStore(tmp_path / "a.parquet")
+    store = ShardWriter(tmp_path / "a.parquet")
     store.image("i", np.zeros((4, 4), np.uint8))
     store.abort()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_case_without_images_has_no_piece(tmp_path: Path) -> None:
-    ShardStore(tmp_path / "a.parquet").close()
+    ShardWriter(tmp_path / "a.parquet").close()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -195,8 +197,10 @@ def test_packing_again_does_nothing(tmp_path: Path) -> None:
 
 
 def test_nothing_to_pack(tmp_path: Path) -> None:
-    assert pack(tmp_path, "Blobs", {}, {}, lambda pack: pytest.fail("nothing to save")) == {}
-    assert pack(tmp_path, "Blobs", {"a": tmp_path / "a"}, {}, lambda pack: pytest.fail("nothing to save")) == {}
+    record = tmp_path / "shards.json"
+    assert pack(tmp_path, "Blobs", {}, record) == PackRecord()
+    assert pack(tmp_path, "Blobs", {"a": tmp_path / "a"}, record) == PackRecord()
+    assert not record.exists()
 
 
 def test_growth_packs_only_the_last_shard_anew(tmp_path: Path) -> None:
@@ -295,9 +299,9 @@ def test_sweep_leaves_other_data_sets(tmp_path: Path) -> None:
     stray = tmp_path / "shards" / "Blobs" / "00099.parquet.part"
     stray.write_bytes(b"half")
     sweep(tmp_path, "Blobs", packed)
-    corpus.check(packed)
+    corpus.check(packed.cases)
     assert other.exists()
-    sweep(tmp_path, "Nowhere", {})
+    sweep(tmp_path, "Nowhere", PackRecord())
 
 
 # ---- killed anywhere ----
@@ -371,7 +375,7 @@ def begin(root: Path, change: Callable[[Corpus], None]) -> Corpus:
     return corpus
 
 
-def outcome(corpus: Corpus, packed: Pack) -> tuple[dict[str, tuple[str, int, int]], dict[str, bytes]]:
+def outcome(corpus: Corpus, packed: dict[str, ShardRange]) -> tuple[dict[str, tuple[str, int, int]], dict[str, bytes]]:
     return {key: place[:3] for key, place in packed.items()}, corpus.shards()
 
 
@@ -386,8 +390,8 @@ def test_killed_between_any_two_steps(
     packed = calm.pack()
     packing = fuse.steps
     sweep(calm.root, "Blobs", packed)
-    calm.check(packed)
-    wanted, total = outcome(calm, packed), fuse.steps
+    calm.check(packed.cases)
+    wanted, total = outcome(calm, packed.cases), fuse.steps
     for step in range(total):
         corpus = start.copy(tmp_path / str(step))
         fuse.left = step
@@ -399,8 +403,8 @@ def test_killed_between_any_two_steps(
         lost = {name for name in referenced if now.get(name) != referenced[name]}
         assert not lost or step >= packing, "gone before the sweep, while a catalog speaks of it"
         sweep(corpus.root, "Blobs", packed)
-        corpus.check(packed)
-        assert outcome(corpus, packed) == wanted, step
+        corpus.check(packed.cases)
+        assert outcome(corpus, packed.cases) == wanted, step
         again = corpus.finish()
         assert outcome(corpus, again) == wanted, "packed anew without need"
         shutil.rmtree(corpus.root)
@@ -428,8 +432,8 @@ def test_killed_again_and_again(seed: int, tmp_path: Path, monkeypatch: pytest.M
 def test_a_failing_save_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     corpus = corpus_of(tmp_path, "abcdefgh")
     with monkeypatch.context() as patch:
-        patch.setattr(state, "write_json", lambda path, content: (_ for _ in ()).throw(OSError("no space left")))
-        with pytest.raises(OSError, match="no space"):
+        patch.setattr(packing, "write_json", lambda path, content: (_ for _ in ()).throw(OutputError("no space left")))
+        with pytest.raises(OutputError, match="no space"):
             corpus.finish()
     corpus.check(corpus.finish())
 
@@ -450,7 +454,7 @@ def test_rows_find_their_png(tmp_path: Path) -> None:
             for n, (_, _, masks) in enumerate(content(key, 0, 3))
             for k in range(len(masks))
         ]
-        table = place_rows(fragment(rows), packed[key])
+        table = relocate(fragment(rows), packed[key])
         assert table.schema.equals(FRAGMENT_SCHEMA)
         for row in table.to_pylist():
             n, k = (int(word) for word in row["mask_hash"].split())
@@ -468,9 +472,64 @@ def test_rows_without_mask_and_drops() -> None:
             {"image": None, "image_index": None, "mask": None, "mask_index": None, "reason": "small"},
         ]
     )
-    placed = place_rows(table, Placed("shards/Blobs/00007.parquet", 40, 3, 0))
+    placed = relocate(table, ShardRange("shards/Blobs/00007.parquet", 40, 3, 0))
     assert placed.select(["image", "image_index", "mask", "mask_index"]).to_pylist() == [
         {"image": "shards/Blobs/00007.parquet", "image_index": 42, "mask": None, "mask_index": None},
         {"image": None, "image_index": None, "mask": None, "mask_index": None},
     ]
-    assert place_rows(fragment([]), Placed("p", 1, 0, 0)).num_rows == 0
+    assert relocate(fragment([]), ShardRange("p", 1, 0, 0)).num_rows == 0
+
+
+# ---- the store ----
+
+
+def test_the_store_packs_relocates_and_sweeps(tmp_path: Path) -> None:
+    """What curate's ledger asks of it, with shards.json as a corpus of version 0.1 has it."""
+    store, folders = ShardStore(), DatasetFolders(tmp_path, "Blobs", tmp_path / "state")
+    for key in "ab":
+        writer = store.open_case(folders, key)
+        for name, pixels, masks in content(key, 0, 3):
+            writer.image(name, pixels)
+            for mask in masks:
+                writer.mask(name, np.packbits(mask, axis=-1), mask.shape[1])
+        writer.close()
+    (tmp_path / "state" / "c.parquet").touch()
+    store.discard(folders, {"a", "b"}, set())
+    finalised = store.finalise(folders, ["a", "b", "c"])
+    first = json.loads((tmp_path / "state" / "shards.json").read_text())
+    assert [(key, place[:3]) for key, place in first.items()] == [
+        ("a", ["shards/Blobs/00000.parquet", 0, 3]),
+        ("b", ["shards/Blobs/00000.parquet", 3, 3]),
+        ("", ["shards/Blobs/00000.parquet", 0, 0]),
+    ]
+    rows = fragment([{"image": "", "image_index": 1, "mask": "", "mask_index": 0}])
+    moved = finalised.relocate("b", rows).to_pylist()[0]
+    assert (moved["image"], moved["image_index"], moved["mask_index"]) == ("shards/Blobs/00000.parquet", 4, 0)
+    assert finalised.relocate("c", rows) is None  # a case that is not packed has no place yet
+    of_png = fragment([{"image": "images/Blobs/c.png", "image_index": None, "mask": None, "mask_index": None}])
+    assert finalised.relocate("c", of_png) is of_png
+    assert store.current(folders, ["a", "b"]).relocate("b", rows).to_pylist()[0]["image_index"] == 4
+    source = store.open_source(tmp_path, 2)
+    _, pixels, masks = content("b", 0, 3)[1]
+    assert (source.image(moved["image"], 4) == pixels).all()
+    assert (source.mask(moved["mask"], 0, 4) == masks[0] * 255).all()
+    store.finalise(folders, ["b"]).sweep()
+    assert [path.name for path in (tmp_path / "shards" / "Blobs").iterdir()] == ["00001.parquet"]
+
+
+def test_a_flipped_bit_in_a_page_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PNGs have checksums of their own, but the lengths and levels of a Parquet page do not."""
+    monkeypatch.setattr(shards, "GROUP_BYTES", 1 << 20)
+    corpus = corpus_of(tmp_path, "ab")
+    path = tmp_path / corpus.finish()["a"].path
+    whole = path.read_bytes()
+    column = pq.read_metadata(path).row_group(0).column(2)
+    assert column.path_in_schema.startswith("masks.")
+    end = column.data_page_offset + column.total_compressed_size
+    page = range(end - column.total_uncompressed_size + 40, end)  # the page header takes less than 40 bytes
+    for n, at in enumerate([*page[:40], *random.Random(0).sample(page, 40)]):
+        damaged = bytearray(whole)
+        damaged[at] ^= 1 << n % 8
+        path.write_bytes(damaged)
+        with pytest.raises(CatalogError, match="missing or damaged"):
+            ShardStore().open_source(tmp_path, 1).mask(f"shards/Blobs/{path.name}", 1, 2)

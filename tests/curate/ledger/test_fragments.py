@@ -1,7 +1,6 @@
 """Fragments and JSON files are there whole or not at all."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +118,7 @@ def test_fragments_come_in_the_catalogs_order(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     for key in keys:
         state.write_fragment(state.fragment_path(tmp_path, "Blobs", CaseKey.parse(key)), table(), RESULT)
-    state.piece_path(tmp_path, "Blobs", CaseKey("ct_00", "z")).write_bytes(b"")
+    (folder / "ct_00--z.parquet").write_bytes(b"")
     state.open_path(tmp_path, "Blobs", CaseKey("ct_00", "y")).write_bytes(b"")
     (folder / "ct_00--x.arrow.part").write_bytes(b"")
     found = list(state.fragments(tmp_path, "Blobs"))
@@ -139,39 +138,9 @@ def test_data_sets(tmp_path: Path) -> None:
     assert state.datasets(tmp_path) == ["A", "a-1", "b"]
 
 
-MAKERS = (state.fragment_path, state.piece_path, state.open_path)
-
-
-def test_the_files_of_a_case_stand_side_by_side(tmp_path: Path) -> None:
-    paths = [
-        make(tmp_path, "Blobs", CaseKey("ct_00", "a.b"))
-        for make in (state.fragment_path, state.piece_path, state.open_path)
-    ]
-    assert [path.name for path in paths] == ["ct_00--a.b.arrow", "ct_00--a.b.parquet", "ct_00--a.b.open"]
+def test_the_files_of_a_case_are_in_one_folder(tmp_path: Path) -> None:
+    paths = [make(tmp_path, "Blobs", CaseKey("ct_00", "a.b")) for make in (state.fragment_path, state.open_path)]
+    assert [path.name for path in paths] == ["ct_00--a.b.arrow", "ct_00--a.b.open"]
     assert {path.parent for path in paths} == {tmp_path / ".state" / "Blobs"}
     assert paths[1].with_suffix(".arrow") == paths[0]
-
-
-def _broken(text: str) -> Callable[..., int]:
-    def write(self: Path, *args: Any, **kwargs: Any) -> int:
-        with self.open("w") as file:
-            file.write(text)
-        raise Killed
-
-    return write
-
-
-def test_json_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "x.json"
-    assert state.read_json(path, {"none": 1}) == {"none": 1}
-    state.write_json(path, {"größe": [1, "ü"]})
-    assert state.read_json(path, None) == {"größe": [1, "ü"]}
-    assert "größe" in path.read_text("utf-8")
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", _broken('{"hal'))
-        with pytest.raises(Killed):
-            state.write_json(path, {"new": 1})
-    assert state.read_json(path, None) == {"größe": [1, "ü"]}
-    with pytest.raises(TypeError):
-        state.write_json(path, {"bad": object()})
-    assert json.loads(path.read_text("utf-8")) == {"größe": [1, "ü"]}
+    assert state.dataset_folders(tmp_path, "Blobs").state == paths[0].parent

@@ -8,7 +8,7 @@ import pytest
 
 from catalog.drop_reasons import Reason
 from catalog.schema import CATALOG_SCHEMA, DROPS_SCHEMA
-from catalog.stores import Place
+from catalog.stores.base import Place
 from curate.imaging.slices import Plane
 from curate.ledger.rows import FRAGMENT_SCHEMA, DropRow, ImageRow, build_fragment
 from curate.masks.select import DroppedMask, Mask

@@ -29,7 +29,7 @@ def test_a_name_a_file_or_both(student, tmp_path):
         parse_model(str(plain))
     with pytest.raises(WeightsError, match=r"absent\.pth is no file"):
         parse_model("repvit-m0.6=absent.pth")
-    with pytest.raises(ModelError, match="no model is called 'repvit'"):
+    with pytest.raises(ModelError, match="unknown model 'repvit'"):
         parse_model(f"repvit={plain}")
 
 

@@ -1,7 +1,7 @@
-"""NumPy's .npz, read and written through ISA-L: half of zlib's time to inflate, a twentieth to deflate.
+"""Read NumPy's .npz files through ISA-L, in half of zlib's time.
 
-An .npz is a zip of .npy files. `zipfile` finds the members; their bytes are inflated here, piece after piece into the
-array itself. What claims more than may be is refused at its header, and nothing is inflated beyond what it claims.
+An .npz is a zip of .npy files. `zipfile` finds the members; their bytes are inflated here, piece by piece into the
+array itself. A member that claims too much is refused at its header, and nothing is inflated beyond what it claims.
 Format: PKWARE's APPNOTE 6.3, sections 4.3.7 and 4.3.12 to 4.3.16 (headers), 4.5.3 (Zip64).
 """
 
@@ -18,67 +18,44 @@ import numpy as np
 from isal import igzip_lib, isal_zlib
 from numpy.typing import NDArray
 
-from predict.errors import CaseError
+from catalog.sizes import format_size
+from predict.errors import Fault, InputError
 from predict.inputs.case import MOST_BYTES
 
 PACKED_PIECE, PIECE = 1 << 16, 1 << 18
-"""Bytes that are read and inflated at once: they are still in a core's cache when they are summed and copied."""
+"""Bytes read and inflated at once: they are still in a core's cache when they are summed and copied."""
 MOST_HEADER = 1 << 14
-"""Bytes within which the header of an .npy file ends: NumPy takes none beyond 10,000."""
-LEVEL = 1
-"""Of deflate, 0 to 3: labels are long runs, of which it makes fewer bytes than zlib's level 1."""
+"""Most bytes of the header of an .npy file; NumPy reads at most 10,000."""
 DAMAGED = (
     zipfile.BadZipFile,
     OSError,
     ValueError,
-    RuntimeError,  # a version or a feature of zip that zipfile does not know, or a header nested too deep
-    cast("type[Exception]", isal_zlib.error),  # its stubs say: an instance
+    RuntimeError,  # a feature of zip that zipfile does not know, or a header nested too deep
+    cast("type[Exception]", isal_zlib.error),  # an instance in its stubs
 )
 ENCRYPTED = 1
 LOCAL_HEADER = 30
-MASKED = 0xFFFFFFFF
-"""Stands where a number is told in Zip64's fields."""
 
 
 def read_arrays(path: Path, needed: tuple[str, ...], wanted: tuple[str, ...] = ()) -> dict[str, NDArray[Any]]:
     """Return the arrays of the keys that are needed, and of those that are wanted and there.
 
     Raises:
-        CaseError: the file is damaged or no .npz, lacks a key, or claims an array of more than `MOST_BYTES`.
+        InputError: the file is damaged or not an .npz, lacks a key, or claims an array of more than `MOST_BYTES`.
     """
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
             if missing := [key for key in needed if key not in members]:
                 listed = ", ".join(members) or "none"
-                raise CaseError(f"there is no key {' and no '.join(missing)}; the keys are: {listed}")
+                raise InputError(Fault.KEYS, f"there is no key {' and no '.join(missing)}; the keys are: {listed}")
             return {key: _read_array(file, key, members[key]) for key in (*needed, *wanted) if key in members}
     except DAMAGED as error:
-        raise CaseError(f"the file is damaged or no .npz: {next(iter(str(error).splitlines()), '')}") from error
+        raise InputError(
+            Fault.UNREADABLE, f"the file is damaged or not an .npz: {next(iter(str(error).splitlines()), '')}"
+        ) from error
     except MemoryError as error:
-        raise CaseError("there is not enough memory to read the file") from error
-
-
-def npz_of(key: str, array: NDArray[Any]) -> bytes:
-    """Return the content of an .npz file of one array."""
-    array = np.ascontiguousarray(array)
-    header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(array))
-    parts = header.getvalue(), array.reshape(-1).view(np.uint8)
-    deflate = isal_zlib.compressobj(LEVEL, wbits=-15)
-    packed = b"".join([*map(deflate.compress, parts), deflate.flush()])
-    crc = isal_zlib.crc32(parts[1], isal_zlib.crc32(parts[0]))
-    # Version 4.5, name in UTF-8, deflated, midnight of 1 January 1980.
-    about = struct.pack("<HHHHHIII", 45, 1 << 11, zipfile.ZIP_DEFLATED, 0, 33, crc, MASKED, MASKED)
-    sizes = struct.pack("<HHQQ", 1, 16, sum(map(len, parts)), len(packed))
-    name = f"{key}.npy".encode()
-    local = struct.pack("<4s22sHH", b"PK\3\4", about, len(name), len(sizes)) + name + sizes
-    entry = struct.pack("<4sH22sHHHHHII", b"PK\1\2", 45, about, len(name), len(sizes), 0, 0, 0, 0, 0) + name + sizes
-    start = len(local) + len(packed)
-    end = struct.pack("<4sQHHIIQQQQ", b"PK\6\6", 44, 45, 45, 0, 0, 1, 1, len(entry), start)
-    end += struct.pack("<4sIQI", b"PK\6\7", 0, start + len(entry), 1)
-    end += struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, 1, 1, len(entry), MASKED, 0)
-    return b"".join((local, packed, entry, end))
+        raise InputError(Fault.TOO_LARGE, "there is not enough memory to read the file") from error
 
 
 def _read_array(file: BinaryIO, key: str, info: zipfile.ZipInfo) -> NDArray[Any]:
@@ -88,12 +65,15 @@ def _read_array(file: BinaryIO, key: str, info: zipfile.ZipInfo) -> NDArray[Any]
     shape, by_columns, dtype, begin = _read_header(start[:MOST_HEADER])
     nbytes = dtype.itemsize * prod(shape)
     if nbytes > MOST_BYTES:
-        raise CaseError(f"{key} claims {shape} of {dtype}, {nbytes / 2**30:.3g} GiB; at most 2 GiB are read")
+        raise InputError(
+            Fault.TOO_LARGE,
+            f"{key} claims {shape} of {dtype}, {format_size(nbytes)}; at most {format_size(MOST_BYTES)} are read",
+        )
     if info.file_size != begin + nbytes:
         other = "longer" if info.file_size > begin + nbytes else "shorter"
-        raise CaseError(f"{key} is damaged: it is {other} than its header says")
+        raise InputError(Fault.UNREADABLE, f"{key} is damaged: it is {other} than its header says")
     content, there = np.empty(nbytes, np.uint8), 0
-    for piece in chain((start[begin:],), pieces):  # to the end, where the checksum is looked at
+    for piece in chain((start[begin:],), pieces):  # to the end, where the checksum is compared
         content[there : there + len(piece)] = np.frombuffer(piece, np.uint8)
         there += len(piece)
     array = content.view(dtype)
@@ -101,13 +81,13 @@ def _read_array(file: BinaryIO, key: str, info: zipfile.ZipInfo) -> NDArray[Any]
 
 
 def _read_header(start: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
-    """Return what an .npy file says of its array, and where that begins."""
+    """Return shape, Fortran order and dtype of an .npy file, and where its array begins."""
     stream = io.BytesIO(start)
     version = np.lib.format.read_magic(stream)
     read = np.lib.format.read_array_header_1_0 if version[0] == 1 else np.lib.format.read_array_header_2_0
     try:
         shape, by_columns, dtype = read(stream)
-    except TypeError as error:  # a header whose literals are of wrong kinds
+    except TypeError as error:  # a header with literals of the wrong type
         raise ValueError("the header of the array is damaged") from error
     if dtype.hasobject:
         raise ValueError("Object arrays are not read")
@@ -115,12 +95,12 @@ def _read_header(start: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any], in
 
 
 def _pieces(file: BinaryIO, info: zipfile.ZipInfo) -> Iterator[bytes]:
-    """Yield the bytes of a member as they are inflated, and raise after the last ones if the checksum is wrong."""
+    """Yield the inflated bytes of a member; raise after the last ones if the checksum is wrong."""
     name, stored = info.filename, info.compress_type == zipfile.ZIP_STORED
     if info.flag_bits & ENCRYPTED:
         raise zipfile.BadZipFile(f"{name} is encrypted")
     if not stored and info.compress_type != zipfile.ZIP_DEFLATED:
-        raise zipfile.BadZipFile(f"{name} is compressed in a way that NumPy never does")
+        raise zipfile.BadZipFile(f"{name} is compressed in a way that NumPy does not use")
     file.seek(info.header_offset)
     header = file.read(LOCAL_HEADER)
     if len(header) < LOCAL_HEADER or header[:4] != b"PK\3\4":
@@ -138,4 +118,4 @@ def _pieces(file: BinaryIO, info: zipfile.ZipInfo) -> Iterator[bytes]:
         if piece:
             yield piece
     if crc != info.CRC:
-        raise zipfile.BadZipFile(f"{name} is not what its checksum (CRC) says")
+        raise zipfile.BadZipFile(f"{name} differs from its checksum (CRC)")
