@@ -167,6 +167,7 @@ def _constants(task: Task) -> dict[str, Any]:
         "dataset": case.dataset,
         "case": case.case,
         "patient": case.patient,
+        "split": case.split,
         "source_image": case.image.name,
     }
 

@@ -117,6 +117,34 @@ def test_recipes_schema_and_check() -> None:
     assert "KiTS23, 3 labels" in curate("check", "kits23", "recipes/kits23.yaml").stdout
 
 
+def test_recipes_can_be_filtered() -> None:
+    def listed(*words: str) -> dict[str, dict[str, object]]:
+        return {entry["recipe"]: entry for entry in json.loads(curate("recipes", "--json", *words).stdout)}
+
+    all_of_them = listed()
+    ct = listed("--modality", "ct")
+    assert set(ct) == {name for name, entry in all_of_them.items() if "CT" in entry["modalities"]}  # type: ignore[operator]
+    two = listed("--modality", "CT", "--modality", "Fundus", "--license", "cc-by-4")
+    assert {str(entry["license"]) for entry in two.values()} == {"CC-BY-4.0"}
+    assert set(listed("--anatomy", "abdomen", "--modality", "CT")) < set(ct)
+    assert {entry["status"] for entry in listed("--status", "seen").values()} == {"seen"}
+    for words in (("--modality", "CTT"), ("--anatomy", "liver"), ("--status", "done")):
+        assert "allowed" in curate("recipes", *words, status=2).stderr
+
+
+def test_the_list_of_recipes_fits_80_columns_with_the_licence_whole() -> None:
+    command = [sys.executable, "-c", "from curate.cli import main; main()", "recipes"]
+    environment = {**os.environ, "COLUMNS": "80", "NO_COLOR": "1"}
+    text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, check=True).stdout
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+    start = text.splitlines()[0].index("licence")
+    assert all(line[:start].endswith(" ") for line in text.splitlines())
+    licences = [entry["license"] for entry in json.loads(curate("recipes", "--json").stdout)]
+    shown = "".join(line[start:] for line in text.splitlines()[1:])
+    assert shown.replace(" ", "") == "".join(licences).replace(" ", "")
+
+
 def test_stats_and_sheet(place: Path, tmp_path: Path) -> None:
     counted = json.loads(curate("stats", place / "corpus", "--json").stdout)
     assert counted["cases"] == 2
