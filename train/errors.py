@@ -11,10 +11,12 @@ from catalog.errors import MedcorpusError
 class TrainingError(MedcorpusError):
     """A run cannot go on; its last whole checkpoint is kept."""
 
+    code = "training"
     exit_code = 1
 
 
 class RequestError(TrainingError):
     """The run is not possible as requested; nothing was done."""
 
+    code = "request"
     exit_code = 2
