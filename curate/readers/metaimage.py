@@ -65,7 +65,7 @@ def read(path: Path, channels: Channels = (None,)) -> list[Volume]:
     what = f"{len(header.size)}D ({' x '.join(map(str, header.shape))})"
     count = header.samples if len(header.size) < 4 else header.size[3]
     chosen = [choose(path.name, count, channel, what) for channel in channels]
-    affine = checked_affine(header.affine)
+    affine = checked_affine(header.affine, path.name)
     i, j, k = (*header.size, 1, 1)[:3]
     if header.samples > 1:
         voxels = np.moveaxis(read_voxels(path.name, (k, j, i, count), header.encoded), -1, 0)
