@@ -62,7 +62,7 @@ def read_header(path: Path) -> Header:
 def read(path: Path, channels: Channels = (None,)) -> list[Volume]:
     """Return a 3D file, or volumes of a 4D or multi-sample one, in the stored dtype."""
     header = _parse(path)
-    what = f"{len(header.size)}D ({' x '.join(map(str, header.shape))})"
+    what = f"{len(header.shape)}D ({' x '.join(map(str, header.shape))})"
     count = header.samples if len(header.size) < 4 else header.size[3]
     chosen = [choose(path.name, count, channel, what) for channel in channels]
     affine = checked_affine(header.affine, path.name)

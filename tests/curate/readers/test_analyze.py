@@ -12,6 +12,7 @@ import pytest
 import SimpleITK as sitk  # noqa: N813
 
 from catalog.drop_reasons import Reason
+from curate.errors import CaseError
 from curate.inputs import FileInput
 from curate.readers import Header, companions, read, read_header
 from tests.curate.readers.files import AFFINE, VOXELS, assert_placed_as_itk, refused
@@ -107,7 +108,7 @@ def test_a_matrix_needs_scipy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def refused_mat(path: Path) -> str:
-    with pytest.raises(Exception, match="a.mat") as caught:
+    with pytest.raises(CaseError, match=r"a\.mat") as caught:
         read(path)
     return str(caught.value)
 
@@ -145,9 +146,7 @@ def test_a_missing_half_is_named(tmp_path: Path) -> None:
     saved(tmp_path / "a.hdr", nib.Nifti1Pair)
     (tmp_path / "a.hdr").rename(tmp_path / "b.hdr")
     assert refused(tmp_path / "a.img") == "a.img cannot be read: a.hdr, the header of a.img, is missing"
-    assert refused(tmp_path / "b.hdr") == (
-        "b.hdr cannot be read: b.img, which holds the voxels of b.hdr, is missing"
-    )
+    assert refused(tmp_path / "b.hdr") == ("b.hdr cannot be read: b.img, which holds the voxels of b.hdr, is missing")
 
 
 @pytest.mark.parametrize("content", [b"", b"ENVI\nsamples = 5\n", b"\0" * 348, gzip.compress(b"x" * 400)])
