@@ -1,4 +1,4 @@
-"""Pixels and boxes as LiteMedSAM's script makes them ready (bowang-lab/MedSAM, CVPR24_LiteMedSAM_infer.py)."""
+"""Prepare pixels and boxes as LiteMedSAM's script does (bowang-lab/MedSAM, CVPR24_LiteMedSAM_infer.py)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Fit:
-    """How an image of `height` x `width` lies in the model's square of `size`: upper left, `rows` x `columns`."""
+    """How an image of `height` x `width` fits into the model's square of `size`: upper left, `rows` x `columns`."""
 
     height: int
     width: int
@@ -39,5 +39,5 @@ def prepare_pixels(pixels: NDArray[np.uint8], fit: Fit) -> NDArray[np.float32]:
 
 
 def prepare_boxes(boxes: NDArray[Any], fit: Fit) -> NDArray[np.int64]:
-    """Return boxes (N, 4) in the model's pixels: scaled in their own dtype, then cut off after the point."""
+    """Return boxes (N, 4) in the model's pixels: scaled in their own dtype, then truncated."""
     return (boxes * (fit.size / max(fit.height, fit.width))).astype(np.int64)
