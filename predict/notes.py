@@ -17,7 +17,7 @@ class NoteKind(StrEnum):
     LABEL_ORDER = "label_order"  # the reference has other labels than the objects, or in another order
     NO_SPACING = "no_spacing"  # scored in pixels
     NAMED = "named"  # two files share a name: each is called by its file name with suffix
-    LEFT_OUT = "left_out"  # a picture beside a scan of the same name, with no prompt of its own
+    LEFT_OUT = "left_out"  # a picture next to a scan of the same name, with no prompt of its own
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ TALLIES = {
     NoteKind.LABEL_ORDER: "references with other labels than the boxes",
     NoteKind.NO_SPACING: "volumes scored in voxels",
     NoteKind.NAMED: "names that files share",
-    NoteKind.LEFT_OUT: "pictures beside scans left out",
+    NoteKind.LEFT_OUT: "pictures next to scans left out",
 }
 """How the sum of a kind's counts is called."""
 SHOWN = 3
@@ -64,4 +64,4 @@ def tally(notes: Iterable[Note]) -> str:
     """Return the sum of each kind of notes in words, empty if there are none."""
     notes = list(notes)
     sums = {kind: sum(note.count for note in notes if note.kind is kind) for kind in NoteKind}
-    return ", ".join(f"{count} {TALLIES[kind]}" for kind, count in sums.items() if count)
+    return "; ".join(f"{TALLIES[kind]}: {count}" for kind, count in sums.items() if count)

@@ -63,7 +63,7 @@ def check_arguments(
 
 
 def default_out(place: Path) -> Path:
-    """Return the folder of results of a folder, a file or a corpus: beside it, with `-predicted` behind its name."""
+    """Return the default folder of results of a folder, a file or a corpus: next to it, called NAME-predicted."""
     from predict.inputs.kinds import stem_of
 
     place = place.absolute() if place.name in ("", "..") else place

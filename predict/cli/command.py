@@ -44,8 +44,8 @@ app = typer.Typer(
 )
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         print(f"predict (medcorpus {version('medcorpus')})")
         raise typer.Exit
 

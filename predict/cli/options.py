@@ -56,7 +56,7 @@ OutOption = Annotated[
     Path | None,
     typer.Option(
         help="Folder of the labels: .npz for .npz, PNG for pictures, the scan's own format for scans.  "
-        "[default: CASES-predicted, beside CASES]",
+        "[default: CASES-predicted, next to CASES]",
         show_default=False,
     ),
 ]
@@ -90,7 +90,7 @@ PointsOption = Annotated[
     ),
 ]
 MasksOption = Annotated[
-    Path | None, typer.Option(help="Label pictures of the same names: rough masks of pictures, beside their boxes.")
+    Path | None, typer.Option(help="Label pictures of the same names: rough masks of pictures, in addition to boxes.")
 ]
 TruthOption = Annotated[
     Path | None,

@@ -26,7 +26,7 @@ def with_boxes(case: PromptedCase, options: InputOptions, through: int = Z) -> P
     boxes, clipped = clip_boxes(case.boxes, shape, through)
     if not clipped:
         return replace(case, boxes=boxes)
-    text = f"{clipped} of {len(boxes)} boxes reach past the border; they end at the last pixel, of number width - 1"
+    text = f"{clipped} of {len(boxes)} boxes reach past the border and end there; the last pixel of a row is width - 1"
     if options.strict:
         raise InputError(Fault.BOX_OUTSIDE, text)
     return replace(case, boxes=boxes, notes=(*case.notes, Note(NoteKind.CLIPPED, text, clipped)))

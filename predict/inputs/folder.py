@@ -30,7 +30,7 @@ DICOM_ADVICE = "`predict` does not read DICOM yet: convert the series to NIfTI, 
 
 @dataclass(frozen=True)
 class FoundCases:
-    """The cases to segment, by name; what was asked for but cannot be segmented; and notes, by file or folder."""
+    """The cases to segment; the fault of each one that cannot be, by name; and notes, by file or folder."""
 
     sources: Sequence[CaseSource] = ()
     failed: Mapping[str, InputError] = field(default_factory=dict)
@@ -73,7 +73,7 @@ def find_cases(
         notes[stem_of(cases[group[0]])] = note
         for path in _quick_looks(group, names, cases, options):
             notes[names.pop(path)] = Note(
-                NoteKind.LEFT_OUT, "it has no prompt, and is beside a scan of the same name: left out"
+                NoteKind.LEFT_OUT, "it has no prompt, and is next to a scan of the same name: left out"
             )
     if box is not None:
         if len(names) > 1:
@@ -151,7 +151,7 @@ def _named_note(group: list[Path], cases: Mapping[Path, str]) -> Note:
 def _quick_looks(
     group: list[Path], names: Mapping[Path, str], cases: Mapping[Path, str], options: InputOptions
 ) -> list[Path]:
-    """Return the pictures of a group that only show the scan beside them: nothing is given for them."""
+    """Return the pictures of a group that only show the scan next to them: nothing is given for them."""
     if options.whole or all(is_of(path, PICTURES) for path in group):
         return []
     folders = [folder for folder in (options.masks, options.truth) if folder is not None]

@@ -48,7 +48,7 @@ def read_arrays(path: Path, needed: tuple[str, ...], wanted: tuple[str, ...] = (
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
             if missing := [key for key in needed if key not in members]:
                 listed = ", ".join(members) or "none"
-                raise InputError(Fault.KEYS, f"there is no key {' and no '.join(missing)}; the keys are: {listed}")
+                raise InputError(Fault.KEYS, f"the file lacks the key {' and '.join(missing)}; its keys are: {listed}")
             return {key: _read_array(file, key, members[key]) for key in (*needed, *wanted) if key in members}
     except DAMAGED as error:
         raise InputError(

@@ -24,7 +24,7 @@ class Outcome:
     target: The file of its labels, relative to the folder of results.
     files: All files of labels; several where each object has one of its own.
     names: The objects' names, if they have any.
-    iou: The IoU that the model expects of each object; nan: it was not asked.
+    iou: The IoU that the model expects of each object; nan: not known.
     dropped: Labels of the objects that were not drawn, since that is too low.
     pixels: Pixels or voxels of each object's mask.
     hidden: How many of these have the label of a smaller object.

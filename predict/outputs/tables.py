@@ -1,4 +1,4 @@
-"""The tables of a run as files beside the labels."""
+"""The tables of a run, next to the labels."""
 
 from collections.abc import Sequence
 from pathlib import Path

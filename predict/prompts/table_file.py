@@ -86,7 +86,7 @@ def _delimiter(text: str) -> str:
 
 
 def column_name(text: str) -> str:
-    """Return the name of a column, in lower case, of whichever alias stands there."""
+    """Return the column that a name or an alias of it means, in lower case."""
     name = text.strip().lower().replace(" ", "_")
     return COLUMN_OF.get(name, name)
 

@@ -14,7 +14,7 @@ Order = Literal["smallest", "last"]
 
 
 class Painted(NamedTuple):
-    """A label map, and for each object how many of its pixels lie under other objects."""
+    """A label map, and for each object how many of its pixels are under other objects."""
 
     labels: LabelMap
     hidden: NDArray[np.int64]

