@@ -130,7 +130,9 @@ def test_a_part_from_a_whole_model(model, state, tmp_path):
 def test_a_part_under_its_own_keys(model, state, tmp_path):
     alone = {key.removeprefix("image_encoder."): state[key] for key in state if key.startswith("image")}
     path = saved(tmp_path, {"model": alone})
-    with pytest.raises(WeightsError, match=r"Nothing was loaded\. It holds .* of image_encoder alone: load it with part"):
+    with pytest.raises(
+        WeightsError, match=r"Nothing was loaded\. It holds .* of image_encoder alone: load it with part"
+    ):
         load_weights(model, path)
     load_weights(model, path, part="image_encoder")
     assert torch.equal(model.image_encoder.weight, alone["weight"])
