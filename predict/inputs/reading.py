@@ -1,6 +1,6 @@
 """Read image files through the readers of `curate`, and turn intensities into 8 bits as it does."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from predict.engines.engine import BinaryMask
 from predict.errors import Fault, InputError
 from predict.inputs.case import MOST_BYTES
 from predict.inputs.kinds import PICTURES, is_of
-from predict.inputs.orientation import UPRIGHT, stored_orientation, turn_upright
+from predict.inputs.orientation import UPRIGHT
 
 SEVERAL = "it holds {count} volumes or channels: save one of them as a file"
 FAULTS: dict[Reason | None, Fault] = {
@@ -56,10 +56,8 @@ def read_image(path: Path) -> ImageFile:
         volume = read(path, limit=MOST_BYTES)
     except MedcorpusError as error:
         raise _translated(error) from error
-    orientation = stored_orientation(path) if picture else UPRIGHT
-    volume = replace(volume, voxels=turn_upright(volume.voxels, path, orientation))
     finite = np.isfinite(volume.voxels) if volume.voxels.dtype.kind == "f" else None
-    return ImageFile(volume, orientation, None if finite is None or finite.all() else ~finite)
+    return ImageFile(volume, volume.orientation, None if finite is None or finite.all() else ~finite)
 
 
 def to_8bit(

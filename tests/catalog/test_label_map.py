@@ -87,5 +87,5 @@ def test_a_broken_file_is_an_error_that_names_it(content: bytes, tmp_path: Path)
     with pytest.raises(CatalogError, match="is not a label map") as caught:
         read_labels(tmp_path)
     assert str(path) in str(caught.value)
-    assert "restore it" in str(caught.value)
+    assert "Restore it" in str(caught.value)
     assert path.read_bytes() == content

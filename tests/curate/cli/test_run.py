@@ -182,3 +182,22 @@ def test_an_output_that_cannot_be_written_is_one_line(
     assert "Traceback" not in error
     assert len(error.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_relative_folder_with_a_colon_is_no_uri(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from curate.cli import app
+
+    monkeypatch.chdir(tmp_path)
+    words = ["run", str(place / "blobs.yaml"), "--source", str(place / "source"), "--out", "a:b", "--workers", "1"]
+    app(words, standalone_mode=False)
+    app(["stats", "a:b"], standalone_mode=False)
+    assert "masks" in capsys.readouterr().out
+    assert (tmp_path / "a:b" / "catalog.parquet").is_file()
+
+
+def test_too_little_memory_is_refused(place: Path, tmp_path: Path) -> None:
+    words = ("--source", place / "source", "--out", tmp_path / "o", "--memory", "100M")
+    assert "give at least" in curate("run", place / "blobs.yaml", *words, status=2).stderr
+    assert not (tmp_path / "o").exists()

@@ -27,7 +27,7 @@ def test_a_name_a_file_or_both(student, tmp_path):
     assert parse_model(f"repvit-m0.6={plain}") == (preset("repvit-m0.6"), plain)
     with pytest.raises(WeightsError, match=r"does not name its model: write NAME=.*plain\.safetensors"):
         parse_model(str(plain))
-    with pytest.raises(WeightsError, match=r"absent\.pth is no file"):
+    with pytest.raises(WeightsError, match=r"weights file not found: absent\.pth"):
         parse_model("repvit-m0.6=absent.pth")
     with pytest.raises(ModelError, match="unknown model 'repvit'"):
         parse_model(f"repvit={plain}")
