@@ -131,11 +131,12 @@ def _areas(specimen: Specimen, case: StatedCase, recipe: Recipe) -> dict[str, in
     return {name: sum(int((held == value).sum()) for value in specimen.labels[name]) for name in case.names}
 
 
-@each
+WITH_DATA = [path for path in FILES if re.search("^shared:", path.read_text(encoding="utf-8"), re.MULTILINE)]
+
+
+@pytest.mark.parametrize("path", WITH_DATA, ids=lambda path: path.stem)
 def test_the_real_data_is_found_whole(path: Path, shared_data: Path) -> None:
     specimen = load_specimen(path)
-    if not specimen.shared:
-        pytest.skip("the real data set is not here")
     found = find_cases(_recipe(path), shared_data / specimen.shared["folder"])
     assert len(found.cases) == specimen.shared["cases"]
     assert all(case.labels for case in found.cases)
