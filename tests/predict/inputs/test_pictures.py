@@ -147,6 +147,7 @@ def test_exif_orientations_are_applied_as_pillow_does(orientation, suffix, pixel
     assert [note.kind for note in case.notes] == ([] if orientation == 1 else [NoteKind.UPRIGHT])
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 def test_damaged_exif_data_are_no_orientation(tmp_path):
     path = tmp_path / "a.jpg"
     Image.fromarray(GREY).save(path, exif=b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0")
