@@ -54,7 +54,7 @@ class FileInput:
         """Return the stamp of the file and of the files it names as its data."""
         from curate.readers import companions
 
-        return tuple(_stamp(self.root, path) for path in (self.path, *companions(self)))
+        return tuple(stamp(self.root, path) for path in (self.path, *companions(self)))
 
     @contextmanager
     def local(self) -> Iterator[Path]:
@@ -62,7 +62,8 @@ class FileInput:
         yield self.root / self.path
 
 
-def _stamp(root: Path, path: str) -> Stamp:
+def stamp(root: Path, path: str) -> Stamp:
+    """Return the stamp of the file at `path` below `root`."""
     try:
         facts = (root / path).stat()
     except OSError:

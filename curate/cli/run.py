@@ -58,6 +58,16 @@ def run(
         bool,
         typer.Option("--replace", help="Overwrite a case of the same id that came from another source folder."),
     ] = False,
+    salt: Annotated[
+        str,
+        typer.Option(
+            envvar="MEDCORPUS_SALT", show_default=False, help="DICOM: secret text that the pseudonyms of ids depend on."
+        ),
+    ] = "",
+    map_file: Annotated[
+        Path | None,
+        typer.Option("--map", help="DICOM: write which pseudonym stands for which ids to this CSV, outside OUT."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Estimate the result and the time from a few cases; write nothing.")
     ] = False,
@@ -74,6 +84,7 @@ def run(
     options = _options(
         store, axes, window, limit, include, exclude, workers, memory, strict, strict_warnings, keep_empty, replace
     )
+    options = dataclasses.replace(options, salt=salt, map=map_file)
     if dry_run:
         _estimate(loaded, sources, out, options, as_json)
         return

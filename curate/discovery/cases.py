@@ -1,16 +1,18 @@
 """Cases: which image, label files and patient belong together in a source folder."""
 
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from catalog.names import modality_token, safe_part
+from curate.discovery.dicom_cases import find_series
+from curate.discovery.dicom_labels import names_as_labels
 from curate.discovery.images import FoundImage, find_images, near_misses, some, subsample
 from curate.discovery.label_files import find_labels, words_as_labels
 from curate.discovery.patients import Patients
 from curate.errors import RunError, SourceError
 from curate.inputs import FileInput, Input
+from curate.labels.registry import ENCODINGS
 from curate.paths.listing import Folders
 from curate.paths.pattern import Pattern, parse_pattern
 from curate.recipe.resolved import Recipe
@@ -40,7 +42,7 @@ class Found:
 
     `recipe` has the labels found for `labels: "*"`. `cases` are sorted by (case, group), `excluded` are the (case,
     reason) that the recipe leaves out, `unnamed` counts label files by a word that no label names, `warnings` are what
-    a user should know.
+    a user should know. `original` is what DICOM cases are in the source, which must not reach the corpus.
     """
 
     recipe: Recipe
@@ -48,53 +50,68 @@ class Found:
     excluded: tuple[tuple[str, str], ...]
     unnamed: dict[str, int]
     warnings: tuple[str, ...]
+    original: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
-def find_cases(recipe: Recipe, source: Path) -> Found:
-    """Find the cases of a recipe in a source folder.
+def find_cases(recipe: Recipe, source: Path, salt: str = "") -> Found:
+    """Find the cases of a recipe in a source folder; `salt` keys the pseudonyms of DICOM series.
 
     A case whose label files are missing comes back with empty `labels`. Raises SourceError where no image or
     no patient table is found, RunError where two files map to the same case id.
     """
     folders = Folders(source)
-    patterns = [parse_pattern(group.image) for group in recipe.groups]
-    images = find_images(recipe, folders, patterns)
+    patterns = {n: parse_pattern(group.image) for n, group in enumerate(recipe.groups) if group.series is None}
+    dicom = find_series(recipe, folders, salt)
+    series = {(one.image.group, one.image.path): one for one in dicom.series}
+    images = [*find_images(recipe, folders, patterns), *(one.image for one in dicom.series)]
     if not images:
-        raise SourceError(_nothing_found(recipe, patterns, folders))
+        raise SourceError(_nothing_found(recipe, list(patterns.values()), folders))
     reasons = {safe_part(case): reason for case, reason in recipe.exclude.items()}
     _refuse_twins(recipe, [image for image in images if image.case not in reasons])
-    chosen = [image for index in range(len(patterns)) for image in subsample(recipe, images, index)]
+    chosen = [image for index in range(len(recipe.groups)) for image in subsample(recipe, images, index)]
     patients = Patients(recipe, folders)
-    labels = [None if group.label is None else parse_pattern(group.label) for group in recipe.groups]
-    cases, unnamed = [], Counter[str]()
+    labels = {n: parse_pattern(recipe.groups[n].label or "") for n in patterns if recipe.groups[n].label is not None}
+    cases, unnamed = [], dicom.unnamed
     for image in chosen:
         if image.case in reasons:
             continue
-        found = find_labels(recipe.groups[image.group], labels[image.group], folders, image.fields)
-        unnamed.update(found.unnamed)
+        one = series.get((image.group, image.path))
+        if one is None:
+            found = find_labels(recipe.groups[image.group], labels.get(image.group), folders, image.fields)
+            unnamed.update(found.unnamed)
         cases.append(
             Case(
                 dataset=recipe.name,
                 case=image.case,
                 patient=patients.of(image),
                 group=image.group,
-                image=FileInput(source, image.path),
-                labels=tuple((word, FileInput(source, path)) for word, path in found.files),
+                image=FileInput(source, image.path) if one is None else one.source,
+                labels=tuple((word, FileInput(source, path)) for word, path in found.files)
+                if one is None
+                else one.labels,
             )
         )
     excluded = sorted({image.case for image in chosen} & reasons.keys())
-    words = [{word for case in cases if case.group == index for word, _ in case.labels} for index in range(len(labels))]
+    groups = []
+    for index, group in enumerate(recipe.groups):
+        if index in dicom.names and ENCODINGS[group.encoding].dicom:
+            groups.append(names_as_labels(group, dicom.names[index]))
+        else:
+            words = {word for case in cases if case.group == index for word, _ in case.labels}
+            groups.append(words_as_labels(group, words))
     return Found(
-        recipe=replace(recipe, groups=tuple(words_as_labels(*pair) for pair in zip(recipe.groups, words, strict=True))),
+        recipe=replace(recipe, groups=tuple(groups)),
         cases=tuple(sorted(cases, key=lambda case: (case.case, case.group))),
         excluded=tuple((case, reasons[case]) for case in excluded),
         unnamed=dict(sorted(unnamed.items())),
         warnings=(
             *_unexpected(recipe, images, reasons),
-            *near_misses(patterns, folders),
+            *near_misses(list(patterns.values()), folders),
+            *dicom.warnings,
             *patients.warnings(),
             *folders.warnings,
         ),
+        original={case.case: dicom.original[case.case] for case in cases if case.case in dicom.original},
     )
 
 
@@ -134,6 +151,9 @@ def _nothing_found(recipe: Recipe, patterns: list[Pattern], folders: Folders) ->
     """Return what was looked for, what lies there instead, and where else it would be found."""
     root = folders.root.absolute()
     lines = [f"no image of {recipe.name} in {root}"]
+    for group in recipe.groups:
+        if group.series is not None:
+            lines.append(f"  looked for {group.image}; `curate scan {root}` shows the series there are")
     for pattern in patterns:
         reached = pattern.reach(folders)
         listing = folders.listing(reached)

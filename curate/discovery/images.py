@@ -1,7 +1,7 @@
 """Images: the files that a recipe's image patterns find in a source folder."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -28,10 +28,11 @@ class FoundImage:
     case: str
 
 
-def find_images(recipe: Recipe, folders: Folders, patterns: Sequence[Pattern]) -> list[FoundImage]:
-    """Return the images of all groups, without those a group's `not` patterns match."""
+def find_images(recipe: Recipe, folders: Folders, patterns: Mapping[int, Pattern]) -> list[FoundImage]:
+    """Return the images of the groups with a pattern, by number, without those a group's `not` patterns match."""
     images = []
-    for index, (group, pattern) in enumerate(zip(recipe.groups, patterns, strict=True)):
+    for index, pattern in patterns.items():
+        group = recipe.groups[index]
         excluded = [parse_pattern(text) for text in group.excluded_images]
         images += [
             _image(group, index, path, fields)

@@ -54,6 +54,10 @@ def align(label: Volume, image: Volume, name: str, by_index: bool = False) -> Al
             f"{bare} has no geometry while the other has one; if voxels correspond by index, set `geometry: index` in "
             "the recipe",
         )
+    if image.uneven is not None or label.uneven is not None:
+        from curate.imaging.uneven import align_slices  # which takes what is above from here
+
+        return align_slices(label, image, name)
     matrix = np.linalg.inv(label.affine) @ image.affine
     same_shape = label.shape == image.shape
     if same_shape and _corner_distance(matrix, image.shape) <= TOLERANCE:

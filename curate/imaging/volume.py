@@ -1,7 +1,7 @@
 """A scan in memory, the position of its voxels in the patient, and the frame a radiologist looks at it in."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,10 +9,25 @@ from numpy.typing import NDArray
 from catalog.drop_reasons import Reason
 from curate.errors import CaseError
 
+if TYPE_CHECKING:
+    from curate.imaging.voi import Voi
+
 AXES = ("x", "y", "z")
 """Slice axes as SA-Med2D names them: sagittal, coronal, axial."""
 
 Affine = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class UnevenSlices:
+    """Slices that make no upright, even grid: pictures along k are good, those along i and j would not be.
+
+    `reason` says what is wrong; `origins` (n, 3) holds the position of the voxel (0, 0, k) of each slice in mm, RAS+,
+    None where the slices have no positions.
+    """
+
+    reason: str
+    origins: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -23,7 +38,9 @@ class Volume:
     intensity is `voxel * slope + intercept`. `affine` (4, 4) maps (i, j, k, 1) to mm in RAS+; None where the format
     has no geometry. `other_affine` is a second one the header gives (NIfTI's qform beside its sform) where the two
     differ; `unplaced` marks a header that gives spacing but no position, so that `affine` is a convention. `flat` marks
-    a 2D image. `palette` (n, 3) holds the colours of an indexed image.
+    a 2D image. `palette` (n, 3) holds the colours of an indexed image. `uneven` is set where slices are not an even
+    grid: `affine` then is that of an even one from the first to the last. `voi` is the window the file brings, in
+    source intensities; `notes` are what a user should know of the image.
     """
 
     voxels: NDArray[Any]
@@ -34,6 +51,9 @@ class Volume:
     palette: NDArray[np.uint8] | None = None
     other_affine: Affine | None = None
     unplaced: bool = False
+    uneven: UnevenSlices | None = None
+    voi: "Voi | None" = None
+    notes: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -81,6 +101,14 @@ def checked_affine(affine: Affine) -> Affine:
             f"the header's affine is singular or not finite: {affine[:3].tolist()}; correct the header",
         )
     return affine
+
+
+def slice_origins(volume: Volume) -> NDArray[np.float64]:
+    """Return the position of the voxel (0, 0, k) of each slice in mm, RAS+, of a volume with a geometry."""
+    if volume.uneven is not None and volume.uneven.origins is not None:
+        return volume.uneven.origins
+    assert volume.affine is not None
+    return volume.affine[:3, 3] + np.arange(volume.shape[0])[:, np.newaxis] * volume.affine[:3, 2]
 
 
 def voxel_spacing(affine: Affine) -> NDArray[np.float64]:

@@ -31,10 +31,10 @@ class Window:
 
     `fixed`: low and high in source intensities. `percentile`: low and high in percent, of the non-zero voxels of
     the volume. `minmax` and `minmax_slice`: the extremes of the volume or of each slice. `none`: 8-bit images as
-    they are, deeper ones by percentile.
+    they are, deeper ones by percentile. `dicom`: the one the file brings.
     """
 
-    kind: Literal["fixed", "percentile", "minmax", "minmax_slice", "none"]
+    kind: Literal["fixed", "percentile", "minmax", "minmax_slice", "none", "dicom"]
     low: float = 0.0
     high: float = 0.0
 
@@ -43,6 +43,7 @@ PERCENTILE = Window("percentile", 0.5, 99.5)
 MINMAX = Window("minmax")
 MINMAX_SLICE = Window("minmax_slice")
 NONE = Window("none")
+OF_FILE = Window("dicom")
 
 DEFAULTS: dict[str, Window] = {
     "MR": PERCENTILE,
@@ -71,6 +72,7 @@ NAMED: dict[str, Window] = {
     "minmax": MINMAX,
     "minmax_slice": MINMAX_SLICE,
     "none": NONE,
+    "dicom": OF_FILE,
 }
 
 

@@ -86,7 +86,8 @@ class Encoding:
     `values` is None where the encoding has exactly one label, whose values a recipe does not write. `placeholder` is
     the field that the label pattern must hold (`label` or `instance`); `wild` allows `*` in its place. `by_word`: the
     word of a label chooses its file, and a list of names is allowed, each name being its own word. `keys` are the
-    optional recipe keys that have a meaning here; `threshold` is the default of the key of that name.
+    optional recipe keys that have a meaning here; `threshold` is the default of the key of that name. `dicom` is the
+    kind of DICOM object that carries the labels, empty for files; their names are inside it.
     """
 
     name: str
@@ -98,8 +99,14 @@ class Encoding:
     by_word: bool = False
     keys: frozenset[str] = field(default_factory=frozenset)
     threshold: float | None = None
+    dicom: str = ""
 
     @property
     def single(self) -> bool:
         """Whether the encoding has exactly one label."""
         return self.values is None
+
+    @property
+    def takes_any(self) -> bool:
+        """Whether `labels: "*"` can take every name there is: of files, or of what is inside them."""
+        return self.by_word or bool(self.dicom)

@@ -19,7 +19,11 @@ _SAMPLE = 1 << 20
 
 def case_warnings(task: Task, loaded: LoadedCase, seen: Sequence[str]) -> tuple[CaseWarning, ...]:
     """Return what a user should look at; `seen` are the labels of which any component was met."""
-    warnings = [CaseWarning("label", note) for note in loaded.decoded.notes]
+    warnings = [CaseWarning("image", note) for note in loaded.notes]
+    if loaded.uneven is not None and task.group.stack == "volume":
+        axis, reason = loaded.uneven
+        warnings.append(CaseWarning("uneven", f"only slices along {axis} were cut: {reason}"))
+    warnings += [CaseWarning("label", note) for note in loaded.decoded.notes]
     for channel in loaded.channels:
         warnings += _image_warnings(channel)
     if task.case.labels and not seen:

@@ -65,7 +65,7 @@ def new_result(task: Task) -> CaseResult:
         task.key,
         task.case.dataset,
         task.fingerprint,
-        str(task.source),
+        task.source_name,
         task.run,
         label_ids=task.label_ids,
         inputs=inputs,

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from catalog.drop_reasons import Reason
 from curate.errors import CaseError
+from curate.imaging.voi import apply_voi
 from curate.imaging.volume import Frame, Volume, frame_of, to_frame
 from curate.imaging.window import apply_window, window_bounds
 from curate.labels.base import Decoded, LabelFile
@@ -34,7 +35,7 @@ class LoadedCase:
     """A case in memory: its channels and label layers (z, y, x) in one frame.
 
     `flat` is the axis of a single 2D image, None for a volume; `decoded` is what was learned while the labels were
-    read.
+    read. `uneven` is (axis, reason) where the image's slices are no even grid: only those along this axis are good.
     """
 
     channels: tuple[LoadedChannel, ...]
@@ -42,6 +43,8 @@ class LoadedCase:
     frame: Frame
     flat: str | None
     decoded: Decoded
+    uneven: tuple[str, str] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def load_case(task: Task) -> LoadedCase:
@@ -55,14 +58,16 @@ def load_case(task: Task) -> LoadedCase:
     volumes = read_channels(case.image, [channel.index for channel in group.channels], task.limit)
     volumes = [_intensities(volume, group, case.image.name) for volume in volumes]
     frame = _frame(volumes[0], group)
+    uneven = _uneven_axis(volumes[0], frame)
+    notes = tuple(dict.fromkeys(note for volume in volumes for note in volume.notes))
     decoded = _labels(task, volumes[0])
     layers = _turned(decoded.layers, frame)
     channels = []
     for channel in group.channels:
         volume = volumes.pop(0)  # the stored voxels of a channel go as soon as it is windowed
         flat = _flat_axis(volume, frame)
-        channels.append(_windowed(volume, frame, channel))
-    return LoadedCase(tuple(channels), layers, frame, flat, decoded)
+        channels.append(_windowed(volume, frame, channel, case.image.name))
+    return LoadedCase(tuple(channels), layers, frame, flat, decoded, uneven, notes)
 
 
 def _intensities(volume: Volume, group: Group, name: str) -> Volume:
@@ -111,7 +116,19 @@ def _flat_axis(volume: Volume, frame: Frame) -> str | None:
     return "zyx"[shape.index(1)] if 1 in shape else None
 
 
-def _windowed(volume: Volume, frame: Frame, channel: Channel) -> LoadedChannel:
+def _uneven_axis(volume: Volume, frame: Frame) -> tuple[str, str] | None:
+    """Return the axis along which the slices of an uneven volume were stored, and why the others are refused."""
+    if volume.uneven is None or volume.flat or 1 in volume.shape:
+        return None
+    return "zyx"[frame.order.index(0)], volume.uneven.reason
+
+
+def _windowed(volume: Volume, frame: Frame, channel: Channel, name: str) -> LoadedChannel:
+    if channel.window.kind == "dicom":
+        if volume.voi is None:
+            raise CaseError(Reason.CONSTANT, f"{name} brings no window: choose another one than `dicom` in the recipe")
+        pixels = apply_voi(volume.voi, volume.voxels, volume.slope, volume.intercept)
+        return LoadedChannel(to_frame(pixels, frame), channel, (volume.voi.low, volume.voi.high), 1.0, 0.0)
     if channel.window.kind == "minmax_slice":
         return LoadedChannel(to_frame(volume.voxels, frame), channel, None, volume.slope, volume.intercept)
     low, high = window_bounds(channel.window, volume.voxels, volume.slope, volume.intercept)

@@ -1,6 +1,6 @@
 """Slices of a case with their masks, and what was dropped from them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,13 +36,16 @@ def slices_of(group: Group, case: LoadedCase, keep_empty: bool) -> Iterator[Case
     """
     frame, layers, flat = case.frame, case.layers, case.flat
     axes = (flat,) if flat else ("z",) if group.stack == "frames" else group.axes
+    if case.uneven is not None and not flat:
+        axes, refused = _even_axes(axes, *case.uneven)
+        yield from refused
     aspect = group.aspect if group.aspect is not None else not flat and group.stack == "volume"
     pairs = union_labels(group.labels) if group.union else {}
     for axis in axes:
         stacks = [stack(one.voxels, axis) for one in case.channels]
         arrays = {id(layer.voxels): stack(layer.voxels, axis) for layer in layers}
         spacing = plane_spacing(frame.spacing, axis)
-        if flat:
+        if flat or case.uneven is not None:
             spacing = (spacing[0], spacing[1], None)
         count = len(stacks[0])
         for position in range(count):
@@ -71,6 +74,21 @@ def slices_of(group: Group, case: LoadedCase, keep_empty: bool) -> Iterator[Case
                 continue
             pixels = tuple(_fit(view, size, smooth=True) for view, _ in views)
             yield CaseSlice(plane, pixels, tuple(bounds for _, bounds in views), masks, drops)
+
+
+def _even_axes(axes: Sequence[str], good: str, reason: str) -> tuple[tuple[str, ...], list[CaseSlice]]:
+    """Return the axes left of slices that are no even grid, and a drop for each of the others.
+
+    Raises CaseError where none is left.
+    """
+    if good not in axes:
+        raise CaseError(
+            Reason.GEOMETRY, f"{reason}: only slices along {good} can be cut, and `axes` asks for {', '.join(axes)}"
+        )
+    planes = [Plane(axis, None, (None, None, None)) for axis in axes if axis != good]
+    detail = f"{reason}: slices along {{axis}} would be distorted"
+    drops = (DropRow(Reason.GEOMETRY, plane, detail=detail.format(axis=plane.axis)) for plane in planes)
+    return (good,), [_empty(drop.plane, drop) for drop in drops if drop.plane is not None]
 
 
 def _find(

@@ -1,5 +1,6 @@
 """One case to be done, complete in itself."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,9 @@ from curate.discovery.cases import Case
 from curate.ledger.case_key import CaseKey
 from curate.masks.unions import union_labels
 from curate.recipe.resolved import Group, Label
+
+HIDDEN_SOURCE = "hidden:"
+"""Begins the name of a source folder that is not to be known."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,13 @@ class Task:
     limit: int
     fingerprint: str = ""
     run: str = ""
+
+    @property
+    def source_name(self) -> str:
+        """What the case's record calls the source folder: its path; of DICOM a hash, since a folder may be a name."""
+        if self.group.series is None:
+            return str(self.source)
+        return HIDDEN_SOURCE + hashlib.sha256(str(self.source).encode()).hexdigest()[:16]
 
 
 def case_key(case: Case, group: Group) -> CaseKey:

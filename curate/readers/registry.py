@@ -55,6 +55,14 @@ def raster() -> Reader:
     return FileReader(raster.read_header, raster.read)
 
 
+@register(".dcm", ".dicom", ".ima")
+def dicom() -> Reader:
+    """DICOM: a series, or one file."""
+    from curate.readers.dicom import DicomReader
+
+    return DicomReader()
+
+
 def reader_of(source: Input) -> Reader:
     """Return the reader of an input: by its format, else by the longest suffix of its name.
 

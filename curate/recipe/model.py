@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
 from catalog.names import ANATOMIES, DATASET_PATTERN, MODALITY_TOKENS
+from curate.dicom.rules import RULE_KEYS
 from curate.imaging.window import PRESETS
 from curate.labels.registry import ENCODINGS
 
@@ -29,7 +30,7 @@ else:
     Modality = Literal[tuple(MODALITY_TOKENS)]
     Anatomy = Literal[ANATOMIES]
     Encoding = Literal[tuple(ENCODINGS)]
-    WindowName = Literal[(*PRESETS, "percentile", "minmax", "none")]
+    WindowName = Literal[(*PRESETS, "percentile", "minmax", "none", "dicom")]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -109,6 +110,17 @@ class Rescale(Mapping):
 
     slope: Annotated[float, Field(allow_inf_nan=False)] = Field(1.0, description="Factor; not 0.")
     intercept: Annotated[float, Field(allow_inf_nan=False)] = Field(0.0, description="Offset, such as -1024 for CT.")
+
+
+_RULE = {"type": ["string", "number"]}
+_SERIES_SCHEMA = {
+    "type": "object",
+    "properties": {
+        key: {"anyOf": [_RULE, {"type": "array", "items": _RULE, "minItems": 1}], "description": rule.description}
+        for key, rule in RULE_KEYS.items()
+    },
+    "additionalProperties": False,
+}
 
 
 class Channel(Mapping):
@@ -235,8 +247,11 @@ class Defaults(Mapping):
     )
     window: Window | None = Field(
         None,
-        description="How intensities become 8 bits: a CT preset, a level and a width, percentile, minmax, or "
-        "none. Required for CT.",
+        description="How intensities become 8 bits: a CT preset, a level and a width, percentile, minmax, none, or "
+        "dicom (the file's own). Required for CT.",
+    )
+    suv: Literal["bw"] | None = Field(
+        None, description="PET series: standardised uptake values by body weight, with decay."
     )
     nan: Literal["error", "background"] | None = Field(
         "error", description="NaN and infinities fail the case, or become the image's lowest value."
@@ -276,17 +291,27 @@ class Defaults(Mapping):
 class Group(Defaults):
     """Cases that lie alike: one pattern for the images and one for the labels."""
 
-    model_config = ConfigDict(json_schema_extra={"required": ["image"]})
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["image"]}, {"required": ["series"]}]})
 
     image: str | None = Field(
         None,
         description="Pattern of the images relative to the source folder: {word} or {word:REGEX} is a field, "
         "* matches inside a name, ** any folders.",
     )
-    label: str | None = Field(
+    series: Annotated[dict[str, Any], WithJsonSchema(_SERIES_SCHEMA)] | None = Field(
+        None, description="In place of `image`: DICOM series chosen by their tags; a list holds alternatives."
+    )
+    label: (
+        Annotated[
+            Annotated[str, Tag("<one>")] | Annotated[dict[str, Any], Tag("<mapping>"), WithJsonSchema(_SERIES_SCHEMA)],
+            Discriminator(_one_or_mapping),
+        ]
+        | None
+    ) = Field(
         None,
         description="Pattern of the labels, filled with the image's fields; may hold {label} (files), "
-        "{instance} (instance_files) and *. Without it only images are kept.",
+        "{instance} (instance_files) and *; with `series` also rules that choose the DICOM object. "
+        "Without it only images are kept.",
     )
     excluded_images: Annotated[list[str], Field(min_length=1)] | None = Field(
         None,

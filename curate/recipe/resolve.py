@@ -6,6 +6,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from curate.dicom.rules import Wanted
 from curate.labels.base import Encoding
 from curate.labels.registry import ENCODINGS
 from curate.paths.pattern import Pattern, PatternError, parse_pattern, template_fields
@@ -16,6 +17,7 @@ from curate.recipe.document import Path as KeyPath
 from curate.recipe.faults import nearest, not_allowed, shown
 from curate.recipe.labels import check_unions, read_labels, read_values
 from curate.recipe.modality import split_by_modality
+from curate.recipe.series import SeriesFields, read_rules, series_fields
 
 ANY_LABEL = "*"
 """In place of labels: every word found is one."""
@@ -127,13 +129,14 @@ class _GroupReader:
         kinds = self.channels(image)
         if image is None or not self.sound("encoding"):
             return []
+        series, label_series = self.series()
         ignore = self.ignore(labels)
         spacing, rescale = self.get("spacing"), self.get("rescale")
         if rescale is not None and rescale.slope == 0:
             self.fault("rescale", "0 is not allowed here; allowed: a slope other than 0", "slope")
         group = resolved.Group(
             image=image.text,
-            label=self.group.label,
+            label=self.label,
             case=self.group.case,
             patient=patient,
             channels=(),
@@ -153,15 +156,42 @@ class _GroupReader:
             subsample=self.get("subsample"),
             spacing=None if spacing is None else tuple(float(s) for s in spacing),
             excluded_images=tuple(self.group.excluded_images or ()),
-            any_label=self.get("labels") == ANY_LABEL and self.group.label is not None,
+            any_label=self.get("labels") == ANY_LABEL and self.label is not None,
             default_anatomy=self.first_anatomy() if self.get("labels") == ANY_LABEL else "other",
             nearest=self.nearest(),
             nan=self.get("nan"),
             rescale=None if rescale is None else (float(rescale.slope), float(rescale.intercept)),
+            series=series,
+            label_series=label_series,
+            suv=self.suv(),
         )
         return [replace(group, image=text, channels=channels) for text, channels in kinds]
 
-    def channels(self, image: Pattern | None) -> list[tuple[str, tuple[resolved.Channel, ...]]]:
+    @property
+    def label(self) -> str | None:
+        """Return the pattern of the labels, or what chooses them as text; None where there are none."""
+        if self.group.label is None and self.group.series is not None and self.encoding.dicom:
+            return f"DICOM {self.encoding.dicom.upper()} objects"
+        if isinstance(self.group.label, dict):
+            return f"DICOM {shown(self.group.label)}"
+        return self.group.label
+
+    def series(self) -> tuple[Wanted | None, Wanted | None]:
+        """Return the rules for images and for labels; None where they are patterns."""
+        if self.group.series is None:
+            return None, None
+        images = read_rules(self.group.series, "series", self.fault)
+        if isinstance(self.group.label, dict):
+            return images, read_rules(self.group.label, "label", self.fault)
+        return images, () if self.group.label is None and self.label is not None else None
+
+    def suv(self) -> str | None:
+        value: str | None = self.get("suv")
+        if value is not None and self.group.series is None:
+            self.fault("suv", f"{shown(value)} has no meaning here; allowed: in a group with `series`")
+        return value
+
+    def channels(self, image: Pattern | SeriesFields | None) -> list[tuple[str, tuple[resolved.Channel, ...]]]:
         """Return the image pattern and channels of each modality of the group."""
         modality = self.get("modality")
         if image is None or modality is None or not self.sound("modality", "window"):
@@ -169,6 +199,9 @@ class _GroupReader:
         if not isinstance(modality, model.ModalityMap):
             found = read_channels(self.get("channels"), modality, self.get("sequence"), self.get("window"), self.fault)
             return [(image.text, found)]
+        if isinstance(image, SeriesFields):
+            self.fault("modality", "a map has no meaning with `series`; write one group a modality")
+            return []
         return split_by_modality(image, modality, self.get("channels"), self.get("window"), self.fault)
 
     def axes(self) -> tuple[str, ...]:
@@ -193,28 +226,40 @@ class _GroupReader:
                 self.fault(key, f"{shown(text)} {message}")
             return None
 
-    def patterns(self) -> Pattern | None:
-        """Check image, label and case together; return the image's pattern."""
-        if self.group.image is None:
-            if self.sound("image"):
-                self.fault("image", "is missing; every group needs a pattern for its images")
-            image = None
-        else:
+    def patterns(self) -> Pattern | SeriesFields | None:
+        """Check image, label and case together; return the image's pattern, or the fields of its series."""
+        image: Pattern | SeriesFields | None = None
+        if self.group.series is not None:
+            if self.group.image is not None:
+                self.fault("series", "has no meaning beside `image`; choose one of the two")
+            if self.group.excluded_images:
+                self.fault("not", "has no meaning with `series`; choose series by more rules")
+            image = series_fields(self.group.series, self.fault)
+        elif self.group.image is not None:
             image = self.pattern("image", self.group.image)
+        elif self.sound("image") and self.sound("series"):
+            self.fault("image", "is missing; every group needs a pattern for its images, or `series`")
         for reserved in ("label", "instance"):
             if image is not None and reserved in image.fields:
                 self.fault("image", f"holds {{{reserved}}}, which only `label` may; rename the field")
-        if self.group.label is not None:
+        if isinstance(self.group.label, str):
             label = self.pattern("label", self.group.label)
             if label is not None:
                 self.label_fields(label, image)
+        elif self.group.label is not None:
+            if self.group.series is None:
+                self.fault("label", "rules choose labels of DICOM series; allowed with `image`: a pattern")
+            elif self.sound("encoding") and self.encoding.placeholder:
+                self.fault("label", f"the encoding {self.encoding.name} needs a pattern of files")
         for text in self.group.excluded_images or ():
             self.pattern("not", text)
         if self.group.case is not None:
             self.template("case", self.group.case, image)
+            if isinstance(image, SeriesFields):
+                image.refuse_identifying(self.group.case, self.get("patient"), self.fault)
         return image
 
-    def label_fields(self, label: Pattern, image: Pattern | None) -> None:
+    def label_fields(self, label: Pattern, image: Pattern | SeriesFields | None) -> None:
         own = ("label", "instance")
         for name in label.constrained:
             if name != "instance":
@@ -235,13 +280,14 @@ class _GroupReader:
                     "label", f"{text} has {{{name}}}, which belongs to the encoding {owners}, not {encoding.name}"
                 )
 
-    def unknown_fields(self, key: str, fields: list[str] | tuple[str, ...], image: Pattern) -> None:
+    def unknown_fields(self, key: str, fields: list[str] | tuple[str, ...], image: Pattern | SeriesFields) -> None:
         for name in fields:
             if name not in image.fields:
                 known = f"{', '.join(image.fields) or '(none)'}{nearest(name, image.fields)}"
-                self.fault(key, f"the field {{{name}}} is not in `image`, whose fields are: {known}")
+                holder = "series" if isinstance(image, SeriesFields) else "image"
+                self.fault(key, f"the field {{{name}}} is not in `{holder}`, whose fields are: {known}")
 
-    def template(self, key: str, text: str, image: Pattern | None) -> None:
+    def template(self, key: str, text: str, image: Pattern | SeriesFields | None) -> None:
         try:
             fields = template_fields(text)
         except PatternError as error:
@@ -250,7 +296,7 @@ class _GroupReader:
         if image is not None:
             self.unknown_fields(key, fields, image)
 
-    def patient(self, image: Pattern | None) -> str | resolved.PatientTable | None:
+    def patient(self, image: Pattern | SeriesFields | None) -> str | resolved.PatientTable | None:
         patient = self.get("patient")
         if isinstance(patient, str):
             self.template("patient", patient, image)
@@ -270,15 +316,15 @@ class _GroupReader:
 
     def labels(self) -> tuple[resolved.Label, ...]:
         written = self.get("labels")
-        if written is None and self.group.label is not None and self.sound("labels"):
+        if written is None and self.label is not None and self.sound("labels"):
             self.fault("labels", "is missing; a group with `label` needs labels, such as {liver: 1}")
         if written is None or not self.sound("encoding", "labels"):
             return ()
-        if self.group.label is None and "labels" not in self.group.model_fields_set and self.labelled:
+        if self.label is None and "labels" not in self.group.model_fields_set and self.labelled:
             return ()  # the labels are those of the other groups
         if written == ANY_LABEL:
-            if not self.encoding.by_word:
-                owners = ", ".join(one.name for one in ENCODINGS.values() if one.by_word)
+            if not self.encoding.takes_any:
+                owners = ", ".join(one.name for one in ENCODINGS.values() if one.takes_any)
                 self.fault("labels", f"'*' takes every word as a label, which the encodings {owners} have")
             return ()
         before = len(self.faults)
@@ -287,7 +333,7 @@ class _GroupReader:
         )
         if self.get("union") and len(self.faults) == before:
             check_unions(labels, lambda below, message: self.fault("labels", message, *below))
-        return labels if self.group.label is not None else ()
+        return labels if self.label is not None else ()
 
     def first_anatomy(self) -> str:
         anatomy = self.get("anatomy") or "other"

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from curate.dicom.rules import Wanted
 from curate.imaging.window import Window
 
 Color = tuple[int, int, int]
@@ -58,7 +59,9 @@ class License:
 class Group:
     """Cases with one layout; the keys are those of the recipe, `spacing` in mm.
 
-    With `any_label` each word found in place of `{label}` is a label, and `labels` is empty until they are found.
+    With `any_label` each word found in place of `{label}` is a label, and `labels` is empty until they are found. With
+    `series` the images are DICOM series chosen by tags, and `image` is that rule as text; `label_series` does the same
+    for labels.
     """
 
     image: str
@@ -87,6 +90,9 @@ class Group:
     nearest: bool = False
     nan: str = "error"
     rescale: tuple[float, float] | None = None
+    series: Wanted | None = None
+    label_series: Wanted | None = None
+    suv: str | None = None
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from curate.ledger.case_key import EXCLUDED, CaseKey
 from curate.ledger.case_result import CaseResult
 from curate.ledger.fragments import fragments, read_fragment, read_result
 from curate.ledger.label_ids import known_labels
-from curate.pipeline.task import Task, case_key, labels_by_class
+from curate.pipeline.task import HIDDEN_SOURCE, Task, case_key, labels_by_class
 from curate.readers import read_header
 from curate.recipe.resolved import Recipe
 
@@ -30,7 +30,11 @@ VOLUME_COPIES = 3
 
 @dataclass(frozen=True)
 class Options:
-    """The options of a run; `memory` in bytes is for all workers together."""
+    """The options of a run.
+
+    `memory` in bytes is for all workers together. `salt` keys the pseudonyms of DICOM ids; `map` is the file that gets
+    what they stand for.
+    """
 
     store: str = "png"
     axes: tuple[str, ...] | None = None
@@ -44,6 +48,8 @@ class Options:
     strict_warnings: bool = False
     keep_empty: bool = False
     replace: bool = False
+    salt: str = ""
+    map: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ def find(recipe: Recipe, source: Path, options: Options) -> Found:
 
     Raises SourceError where nothing is found, RunError where the options leave none.
     """
-    found = find_cases(_overridden(recipe, options), source)
+    found = find_cases(_overridden(recipe, options), source, options.salt)
     return dataclasses.replace(found, cases=tuple(_selected(found.cases, options)))
 
 
@@ -90,7 +96,7 @@ def plan_run(
             done.append(result)
             continue
         if task.key in before:
-            _refuse_other_source(result, case, source, recipe, options)
+            _refuse_other_source(result, task, recipe, options)
             stale[task.key] = None
         tasks.append(task)
     current = {task.key for task in tasks} | {result.key for result in done}
@@ -130,13 +136,14 @@ def _results(out: Path, dataset: str) -> Iterator[tuple[CaseKey, CaseResult | No
         yield key, result
 
 
-def _refuse_other_source(result: CaseResult | None, case: Case, source: Path, recipe: Recipe, options: Options) -> None:
-    if result is None or result.failed or options.replace or result.source in (str(source), ""):
+def _refuse_other_source(result: CaseResult | None, task: Task, recipe: Recipe, options: Options) -> None:
+    if result is None or result.failed or options.replace or result.source in (task.source_name, ""):
         return
-    if not Path(result.source).exists() or Path(result.source).samefile(source):
+    other = "another folder" if result.source.startswith(HIDDEN_SOURCE) else result.source
+    if other == result.source and (not Path(other).exists() or Path(other).samefile(task.source)):
         return  # the source folder was moved
     raise RunError(
-        f"{recipe.name}: the case {case.case} of {source} has the same name as one from {result.source}; "
+        f"{recipe.name}: the case {task.case.case} of {task.source} has the same name as one from {other}; "
         "give the recipe another `name`, or pass --replace to overwrite it"
     )
 

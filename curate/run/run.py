@@ -8,6 +8,8 @@ from time import perf_counter
 from catalog.atomic import write_json
 from catalog.drop_reasons import Reason
 from catalog.label_map import FILE as LABELS_FILE
+from curate.dicom.pseudonyms import refuse_other_salt, write_map
+from curate.discovery.cases import Found
 from curate.errors import CaseError, SourceError
 from curate.executors.base import Executor, WorkerDied
 from curate.executors.choose import choose_executor
@@ -25,6 +27,11 @@ from curate.run.plan import Options, Plan, decoded_bytes, find, plan_run, task_b
 from curate.run.run_file import write_run_file
 from curate.run.summary import RunSummary, begin_summary
 from curate.run.warnings import write_warnings
+
+NO_SALT = (
+    "ids of patients and series are hashed without a salt: whoever has a list of ids can find them again; for data "
+    "that are not public, pass --salt or set MEDCORPUS_SALT"
+)
 
 
 def run(
@@ -49,6 +56,7 @@ def run(
     with exclusive(out):
         session = new_session(out)
         # The corpus is compared under the lock, since another run could change it after the plan was made.
+        _check_pseudonyms(found, out, options)
         plan = plan_run(found, source, out, options, session.run, session.lost)
         session.open()
         begun(plan)
@@ -58,6 +66,8 @@ def run(
             remove_cases(out, recipe.name, plan.stale)
         _write_excluded(plan, out)
         summary = begin_summary(plan, Reason.EXCLUDED.value)
+        if found.original and not options.salt:
+            summary.warnings.append(NO_SALT)
         seen = {label for result in plan.done for label in result.labels}
         for result in _execute(plan, options, executor):
             summary.add(result)
@@ -72,6 +82,14 @@ def run(
         write_run_file(out, plan, options, summary)
         session.end()
     return summary
+
+
+def _check_pseudonyms(found: Found, out: Path, options: Options) -> None:
+    """Refuse another salt than that of the corpus, and write the map of DICOM ids where it is asked for."""
+    if found.original:
+        refuse_other_salt(dataset_folder(out, found.recipe.name), options.salt)
+    if options.map is not None:
+        write_map(options.map, out, found.original.values())
 
 
 def _execute(plan: Plan, options: Options, executor: Executor | None) -> Iterator[CaseResult]:

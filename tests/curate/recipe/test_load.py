@@ -29,7 +29,7 @@ MODALITIES = (
 )
 ANATOMIES = "head_and_neck, thorax, abdomen, pelvis, lesion, other"
 SHARED = (
-    "modality, sequence, anatomy, patient, labels, encoding, threshold, tolerance, nearest, ignore, window, nan, rescale, channels, axes, stack, "
+    "modality, sequence, anatomy, patient, labels, encoding, threshold, tolerance, nearest, ignore, window, suv, nan, rescale, channels, axes, stack, "
     "orient, isotropic, geometry, aspect, min_area, union, subsample, spacing"
 )
 INTEGER = "a whole number, or a list of them"
@@ -268,9 +268,9 @@ AT_5 = [
     ("source: data", "source: 'data' is not allowed here; allowed: package:NAME/sub/folder, or an absolute folder"),
     ("source: package:a/../b", "source: 'package:a/../b' is not allowed here; allowed: package:NAME/sub/folder, or an absolute folder"),
     ("sequence: T1", "sequence: 'T1' is not allowed here; allowed: small letters and digits, such as flair or t1c"),
-    ("encoding: threshhold", "encoding: 'threshhold' is not known; allowed: ids, files, instances, instance_files, threshold, grey, rgb, inverted, outline, one_hot; did you mean 'threshold'?"),
-    ("encoding: rtstruct", "encoding: 'rtstruct' is not known; allowed: ids, files, instances, instance_files, threshold, grey, rgb, inverted, outline, one_hot"),
-    ("threshold: 3", "threshold: 3 has no meaning for the encoding ids; allowed for: files, instance_files, threshold, inverted, outline, one_hot"),
+    ("encoding: threshhold", "encoding: 'threshhold' is not known; allowed: ids, files, instances, instance_files, threshold, grey, rgb, inverted, outline, one_hot, dicom_seg, rtstruct; did you mean 'threshold'?"),
+    ("encoding: xyz", "encoding: 'xyz' is not known; allowed: ids, files, instances, instance_files, threshold, grey, rgb, inverted, outline, one_hot, dicom_seg, rtstruct"),
+    ("threshold: 3", "threshold: 3 has no meaning for the encoding ids; allowed for: files, instance_files, threshold, inverted, outline, one_hot, dicom_seg"),
     ("threshold: '3'", "threshold: '3' is not allowed here; allowed: a number"),
     ("threshold: .nan", "threshold: '.nan' is not allowed here; allowed: a number"),
     ("tolerance: 3", "tolerance: 3 has no meaning for the encoding ids; allowed for: grey, rgb"),
@@ -279,7 +279,7 @@ AT_5 = [
     ("ignore: [1, 2]", "ignore: 1 is a value of the label 'liver' as well; choose one"),
     ("ignore: [x]", f"ignore[0]: 'x' is not allowed here; allowed: {INTEGER}"),
     ("ignore: 3", "ignore: 3 is not allowed here; allowed: a list"),
-    ("window: abdomne", "window: 'abdomne' is not known; allowed: abdomen, lung, brain, mediastinum, bone, percentile, minmax, none; did you mean 'abdomen'?"),
+    ("window: abdomne", "window: 'abdomne' is not known; allowed: abdomen, lung, brain, mediastinum, bone, percentile, minmax, none, dicom; did you mean 'abdomen'?"),
     ("window: lung", "window: 'lung' is a window in HU, and the modality is MR; allowed: percentile, minmax, none, {level: ..., width: ...}"),
     ("window: {level: 4}", "window.width: is missing"),
     ("window: {level: 4, width: 0}", "window.width: 0 is not allowed here; allowed: more than 0"),
@@ -292,7 +292,7 @@ AT_5 = [
     ("channels: {one: {}}", "channels.one: 'one' is not allowed here; allowed: channel indices from 0"),
     ("channels: {0: {}, 1: {}}", "channels.1: would be mr_00 like channel 0; give each a sequence of its own"),
     ("channels: {0: {modality: CT}}", "channels.0: a window is missing; CT needs one: abdomen, lung, brain, mediastinum, bone, or {level: 40, width: 400}"),
-    ("channels: {0: {modality: CT, window: lungs}}", "channels.0.window: 'lungs' is not known; allowed: abdomen, lung, brain, mediastinum, bone, percentile, minmax, none; did you mean 'lung'?"),
+    ("channels: {0: {modality: CT, window: lungs}}", "channels.0.window: 'lungs' is not known; allowed: abdomen, lung, brain, mediastinum, bone, percentile, minmax, none, dicom; did you mean 'lung'?"),
     ("channels: {0: {name: t1}}", "channels.0.name: is not a known key; allowed: sequence, modality, window"),
     ("axes: [x, q]", "axes[1]: 'q' is not known; allowed: x, y, z"),
     ("axes: [x, x]", "axes: ['x', 'x'] names an axis twice"),
@@ -377,7 +377,7 @@ def test_bad_words(value: str, hint: str) -> None:
 
 
 PATTERNS = [
-    ("ids", "label: m", "cases.image: is missing; every group needs a pattern for its images"),
+    ("ids", "label: m", "cases.image: is missing; every group needs a pattern for its images, or `series`"),
     ("ids", 'image: "/abs/{case}", label: x', "cases.image: '/abs/{case}' is absolute; allowed: a path relative to the source folder"),
     ("ids", 'image: "{case}", label: "../{case}"', "cases.label: '../{case}' holds '..'; allowed: names of folders below the source folder, joined by `/`"),
     ("ids", 'image: "{case:[}", label: x', "cases.image: '{case:[}' holds `{case:[}`, whose regex is wrong: unterminated character set"),
@@ -391,7 +391,7 @@ PATTERNS = [
     ("files", 'image: "{case}", label: "m/{case}"', "cases.label: 'm/{case}' has no {label}; files: one file a label, its name holding {label}"),
     ("instance_files", 'image: "{case}", label: "m/{case}"', "cases.label: 'm/{case}' has no {instance} or *; instance_files: one file an object of the one label, its name holding {instance} or *"),
     ("ids", "image: {case}, label: x", "cases.image: {'case': None} is not allowed here; allowed: text; a value that begins with { is put in quotes, \"{case}\""),
-    ("ids", "image: x, lable: y", f"cases.lable: is not a known key; allowed: image, label, not, case, {SHARED}; did you mean 'label'?"),
+    ("ids", "image: x, lable: y", f"cases.lable: is not a known key; allowed: image, series, label, not, case, {SHARED}; did you mean 'label'?"),
     ("ids", "image: x, name: y", "cases.name: belongs at the top"),
 ]  # fmt: skip
 
@@ -447,7 +447,7 @@ axes: [x]
         f"6: anatomy[1]: 'brain' is not known; allowed: {ANATOMIES}",
         "8: cases[0].image: '/data/{case}.nii' is absolute; allowed: a path relative to the source folder",
         "10: cases[1]: 'nothing' is not allowed here; allowed: a mapping such as {image: \"{case}/image.nii.gz\", label: \"{case}/labels.nii.gz\"}",
-        f"12: cases[2].widow: is not a known key; allowed: image, label, not, case, {SHARED}; did you mean 'window'?",
+        f"12: cases[2].widow: is not a known key; allowed: image, series, label, not, case, {SHARED}; did you mean 'window'?",
         "13: cases[2].min_area: 'small' is not allowed here; allowed: a number",
         f"16: labels.1: 'spleen' is not allowed here; allowed: {INTEGER}; write the name first: spleen: 1",
         "18: axes: ['x'] is not allowed here; allowed: [z]: frames are 2D images",
