@@ -10,6 +10,7 @@ import os
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,7 +93,8 @@ def kept_file(root: Path) -> Path:
 
 def _files(root: Path, closed: list[str]) -> Iterator[tuple[str, int, int]]:
     """Yield path, size and modification time of every file below; links are followed, but never in a circle."""
-    waiting, seen = [""], set[tuple[int, int]]()
+    top = root.stat()
+    waiting, seen = [""], {(top.st_dev, top.st_ino)}
     while waiting:
         folder = waiting.pop()
         try:
@@ -175,4 +177,5 @@ def _keep(path: Path, index: Index) -> None:
             pq.write_table(pa.Table.from_pydict(columns, schema), file, compression="zstd")
         partial.replace(path)
     except OSError:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()

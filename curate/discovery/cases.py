@@ -166,6 +166,8 @@ def _nothing_found(recipe: Recipe, patterns: list[Pattern], folders: Folders) ->
 
 def _elsewhere(patterns: list[Pattern], folders: Folders) -> Iterator[tuple[int, str, Path]]:
     """Yield (number of images, what to call the folder, folder) for folders below and above that would do."""
+    if not patterns:
+        return
     root = folders.root.absolute()
     for name in folders.listing("").folders.values():
         if not name.startswith("."):
