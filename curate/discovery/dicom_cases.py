@@ -37,8 +37,8 @@ class FoundSeries:
 class FoundDicom:
     """The series of all groups.
 
-    `original` is what each case is in the source. `unnamed` counts the names of segments and regions that no label
-    takes; `names` holds all of them, by the number of the group.
+    `original` is what each case is in the source. `unnamed` counts the names of segments and regions that no label of
+    any group takes; `names` holds all of them, by the number of the group.
     """
 
     series: list[FoundSeries] = field(default_factory=list)
@@ -57,6 +57,7 @@ def find_series(recipe: Recipe, folders: Folders, salt: str) -> FoundDicom:
     pseudonyms = Pseudonyms(salt)
     stacks = [stack for series in series_of(index.instances) for stack in stacks_of(series)]
     found.warnings += _index_warnings(index)
+    names, taken = set[tuple[str, str]](), set[tuple[str, str]]()
     for number, group in enumerate(recipe.groups):
         if group.series is None:
             continue
@@ -69,9 +70,12 @@ def find_series(recipe: Recipe, folders: Folders, salt: str) -> FoundDicom:
             source = series_input(index.root, stack, image.path, group.suv is not None)
             found.series.append(FoundSeries(image, source, finder.labels(stack, fields)))
             found.original[image.case] = _original(stack, fields, image.case)
-        found.unnamed += finder.unnamed
-        found.names[number] = finder.names
+        found.unnamed += finder.words
+        found.names[number] = {name for _, name in finder.names}
+        names |= finder.names
+        taken |= finder.taken
         found.warnings += finder.warnings()
+    found.unnamed.update(name for _, name in names - taken)
     return found
 
 

@@ -35,18 +35,19 @@ Labels = tuple[tuple[str, Input], ...]
 class LabelFinder:
     """Finds the labels of a group's series.
 
-    `unnamed` counts the names of segments and regions that no label takes, `names` holds all of them.
+    `words` counts label files by a word that no label names. `names` holds (object, name) of every segment and region,
+    `taken` of those that a label takes.
     """
 
     def __init__(
         self, group: Group, index: Index, stacks: Sequence[Stack], pseudonyms: Pseudonyms, folders: Folders
     ) -> None:
-        self.unnamed: Counter[str] = Counter()
-        self.names: set[str] = set()
+        self.words: Counter[str] = Counter()
+        self.names: set[tuple[str, str]] = set()
+        self.taken: set[tuple[str, str]] = set()
         self._group, self._index, self._stacks = group, index, stacks
         self._pseudonyms, self._folders = pseudonyms, folders
         self._homeless = self._ambiguous = 0
-        self._seen: set[str] = set()
 
     def labels(self, stack: Stack, fields: Mapping[str, str]) -> Labels:
         """Return the labels (word, input) of a series; `fields` are those of its tags and folder."""
@@ -75,7 +76,7 @@ class LabelFinder:
     def _files(self, fields: Mapping[str, str]) -> Iterator[tuple[str, Input]]:
         assert self._group.label is not None
         files = find_labels(self._group, parse_pattern(self._group.label), self._folders, fields)
-        self.unnamed.update(files.unnamed)
+        self.words.update(files.unnamed)
         for word, path in files.files:
             name = hidden_name(self._pseudonyms.of("file", path), path)
             yield word, HiddenFile(self._folders.root, path, name)
@@ -101,12 +102,10 @@ class LabelFinder:
     def _objects(self, stack: Stack) -> Iterator[tuple[str, Input]]:
         for instance, note in self._by_stack.get(id(stack), ()):
             pseudonym = self._pseudonyms.of("object", instance.sop_uid or instance.path)
-            if pseudonym not in self._seen:
-                self._seen.add(pseudonym)
-                named = named_in(instance)
-                self.names.update(one.name for one in named)
-                if not self._group.any_label:
-                    self.unnamed.update(one.name for one in named if not labels_of(one, self._group.labels))
+            for one in named_in(instance):
+                self.names.add((pseudonym, one.name))
+                if self._group.any_label or labels_of(one, self._group.labels):
+                    self.taken.add((pseudonym, one.name))
             notes = (f"{note} ({instance.kind.value.upper()})",) if note else ()
             yield "", HiddenFile(self._index.root, instance.path, f"objects/{pseudonym}", "dicom", notes)
 

@@ -51,6 +51,13 @@ SAMPLES: list[tuple[str, str, str, int, int, int]] = [
     ("samples/totalsegmentator_sample_multilabel", "TotalSegmentator", r"/example_ct\.nii\.gz", 1, 1, 1),
 ]
 
+# Samples of DICOM series: how many series are there, and how many of them have labels (test_dicom_samples.py).
+DICOM_SAMPLES: dict[str, tuple[str, int]] = {
+    "samples/ibsi_sts_dicom": ("IBSI_STS", 2),
+    "samples/brain_tumor_progression": ("Brain-Tumor-Progression", 1),
+    "samples/dcmqi_liver": ("dcmqi", 1),
+}
+
 # What the sources themselves say their values mean; (): the encoding has one label.
 CLASSES: dict[str, dict[str, Any]] = {
     "kits23": {"kidney": (1, 2, 3), "kidney_tumor": (2,), "kidney_cyst": (3,)},
@@ -156,7 +163,7 @@ def test_names_are_unique_also_where_case_does_not_count() -> None:
 
 
 def test_the_recipes_that_are_promised_exist() -> None:
-    promised = {*PUBLIC, *(f"demo/{stem}" for stem in DEMO), *(stem for stem, *_ in SAMPLES)}
+    promised = {*PUBLIC, *(f"demo/{stem}" for stem in DEMO), *(stem for stem, *_ in SAMPLES), *DICOM_SAMPLES}
     there = {path.relative_to(RECIPES).with_suffix("").as_posix() for path in FILES}
     assert promised <= there
     assert {name for name in there if name.startswith("samples/")} <= promised, "a sample without a count"
