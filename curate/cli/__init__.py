@@ -7,7 +7,7 @@ import os
 import sys
 
 from catalog.errors import MedcorpusError
-from curate.cli import corpus, recipes, run  # noqa: F401 - each module adds its commands to the app
+from curate.cli import corpus, recipes, run, scan  # noqa: F401 - each module adds its commands to the app
 from curate.cli.app import app
 
 __all__ = ["app", "main"]

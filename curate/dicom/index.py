@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -57,10 +57,16 @@ def user_cache() -> Path:
     return (Path(root) if root else Path.home() / ".cache") / "medcorpus"
 
 
-def read_index(root: Path, fresh: bool = False) -> Index:
+def read_index(
+    root: Path,
+    fresh: bool = False,
+    begin: Callable[[int], None] = lambda files: None,
+    advance: Callable[[], None] = lambda: None,
+) -> Index:
     """Return the index of a folder, of any nesting and any names, from the kept one as far as that holds.
 
-    `fresh` reads every header again. Raises SourceError where the folder does not exist.
+    `fresh` reads every header again. `begin` receives the number of headers to read, `advance` is called after each.
+    Raises SourceError where the folder does not exist.
     """
     if not root.is_dir():
         raise SourceError(f"{root} is not a folder; give the folder that holds the DICOM files")
@@ -76,9 +82,11 @@ def read_index(root: Path, fresh: bool = False) -> Index:
             instances[path] = before
         else:
             changed.append((path, size, mtime))
+    begin(len(changed))
     with ThreadPoolExecutor(_THREADS) as pool:  # opening a file on a network disk waits; parsing it takes 0.1 ms
         for instance in pool.map(lambda entry: read_instance(root, *entry), changed):
             instances[instance.path] = instance
+            advance()
     index = Index(root, tuple(instances[path] for path, _, _ in found), len(closed), len(changed))
     if changed or len(known) != len(found):
         _keep(kept_in, index)

@@ -42,7 +42,7 @@ class References:
             for uid in dict.fromkeys(image.instance.sop_uid for image in stack.images):
                 self._by_image[uid].append(stack)
             self._by_series[stack.first.series_uid].append(stack)
-            for uid in stack.first.frames_of_reference:
+            for uid in stack.first.frames_of_reference if stack.grid is not None else ():
                 self._by_space[uid].append(stack)
             self._images.update(instance.sop_uid for instance in stack.series.instances)
 

@@ -135,7 +135,7 @@ def test_stats_and_sheet(place: Path, tmp_path: Path) -> None:
 def test_every_command_has_help_and_stands_in_the_docs() -> None:
     text = curate("--help").stdout
     docs = (ROOT / "docs" / "curate.md").read_text("utf-8")
-    for command in ("run", "check", "recipes", "schema", "stats", "sheet"):
+    for command in ("run", "check", "recipes", "schema", "stats", "sheet", "scan"):
         assert command in text
         help_text = curate(command, "--help").stdout
         assert f"curate {command}" in docs
