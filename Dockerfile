@@ -11,6 +11,7 @@ WORKDIR /src
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY catalog catalog
 COPY curate curate
+COPY medcorpus medcorpus
 COPY predict predict
 COPY train train
 COPY recipes recipes
@@ -44,5 +45,5 @@ WORKDIR /workspace
 ENV PATH=/venv/bin:$PATH
 # A first case: what is compiled for a CPU like this one stays in the image; on another it is compiled at the start.
 RUN python -c "import numpy; numpy.savez('inputs/2DBox_US_0.npz', imgs=numpy.eye(64, dtype='u1'), boxes=[[8, 8, 32, 32]])" \
-    && sh predict.sh && rm inputs/* outputs/*
+    && sh predict.sh && find inputs outputs -mindepth 1 -delete
 CMD ["sh", "predict.sh"]

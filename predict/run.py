@@ -1,96 +1,52 @@
-"""Cases from their files to their results."""
+"""Run cases from their files to their results."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from catalog.atomic import write_atomic
 from catalog.progress import Progress
-from predict.engines.engine import Engine, Labels
-from predict.errors import CaseError
-from predict.inputs.case import Case, Source
-from predict.outputs.labels import make_folder, write_labels
+from predict.engines.engine import Engine
+from predict.errors import Fault, InputError
+from predict.inputs.case import CaseSource, PromptedCase
+from predict.notes import NoteLog
+from predict.outputs.finished import FinishedCases
 from predict.outputs.summary import Outcome
+from predict.outputs.write_case import write_case
+from predict.propagation.iou_filter import IouFilter
+from predict.propagation.object_masks import ObjectMasks
 from predict.propagation.segment import segment_case
-from predict.propagation.volume import MEMORY, Propagation
-
-SHOWN = 20
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """How cases are segmented, and where results go.
-
-    out: The folder of labels.
-    propagation: How boxes go from slice to slice.
-    memory: Bytes that kept embeddings may take.
-    min_iou: Objects whose IoU the model expects to be below get no pixels.
-    overlay: The folder of pictures to look at; None: none are drawn.
-    score: Whether cases are scored by the truth they come with.
-    """
-
-    out: Path
-    propagation: Propagation = "clean"
-    memory: int = MEMORY
-    min_iou: float | None = None
-    overlay: Path | None = None
-    score: bool = False
+from predict.run_options import RunOptions
 
 
 @dataclass
-class Expectation:
-    """What the model expects of each object, and which objects are good enough to be drawn."""
-
-    count: int
-    least: float | None
-    iou: NDArray[np.float64] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.iou = np.full(self.count, np.nan)
-
-    def keeps(self, label: int, iou: float) -> bool:
-        """Remember what is expected of an object, and tell whether it is to be drawn."""
-        self.iou[label - 1] = iou
-        return self.least is None or iou >= self.least
-
-    def dropped(self) -> tuple[int, ...]:
-        """Return the labels of the objects that are not."""
-        return () if self.least is None else tuple((np.flatnonzero(self.iou < self.least) + 1).tolist())
-
-
-@dataclass
-class Run:
-    """What has come of a run: cases that were segmented, the reason of each that failed, whether it was stopped."""
+class RunResult:
+    """What became of the cases of a run: outcomes, the fault of each that failed, whether the run was interrupted."""
 
     outcomes: list[Outcome] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
-    stopped: bool = False
+    failed: dict[str, InputError] = field(default_factory=dict)
+    interrupted: bool = False
 
 
 class _Read(NamedTuple):
-    case: Case
+    case: PromptedCase
     seconds: float
 
 
 class _Segmented(NamedTuple):
-    case: Case
-    labels: Labels
-    expected: Expectation
+    case: PromptedCase
+    masks: ObjectMasks
+    expected: IouFilter
     seconds: float
 
 
-class _NoThread(Executor):
-    """Does at once what it is given."""
+class _InlineExecutor(Executor):
+    """Runs tasks synchronously."""
 
     def submit(self, task: Callable[..., Any], /, *arguments: Any, **options: Any) -> Future[Any]:
-        """Return a future that is done; raises what is no `Exception`, such as an interrupt."""
+        """Return a future that is done; raise what is not an `Exception`, such as an interrupt."""
         future: Future[Any] = Future()
         try:
             future.set_result(task(*arguments, **options))
@@ -100,33 +56,38 @@ class _NoThread(Executor):
 
 
 def predict_cases(
-    sources: Iterable[Source], strays: Mapping[str, str], engine: Engine[Any], wanted: Wanted, progress: Progress
-) -> Run:
-    """Segment case after case; one that cannot be used does not stop the others, an interrupt does.
+    sources: Iterable[CaseSource],
+    failed: Mapping[str, InputError],
+    engine: Engine[Any],
+    options: RunOptions,
+    progress: Progress,
+    finished: FinishedCases | None = None,
+) -> RunResult:
+    """Segment case after case; a case that cannot be used does not stop the others, an interrupt does.
 
-    While a case is segmented, a thread writes the one before and then reads the one after it, so that no more than two
-    are held. Where cases are scored nothing goes on beside them: their seconds are those of each alone. `strays` are
-    cases that are asked for but not there, with the reason; they have failed from the start.
+    While a case is segmented, a thread writes the one before and then reads the next one, so that at most two are in
+    memory. Where cases are scored they are processed strictly one by one, so that the seconds are those of each alone.
+
+    Args:
+        sources: The cases.
+        failed: Cases that have failed already, with their fault.
+        engine: What runs the model.
+        options: How cases are segmented, and where results go.
+        progress: Gets every case, slice and message.
+        finished: The journal in which finished cases are noted; None: they are not.
 
     Raises:
         OutputError, FolderError: the disk is full, or a folder must not be written to.
     """
-    run = Run(failed=dict(strays))
-    for name, reason in strays.items():
-        progress.say(f"failed: {name}: {reason}")
+    run = _Run(progress, finished)
+    for name, error in failed.items():
+        run.fail(name, error)
     following, name = iter(sources), "the first case"
-    ahead: tuple[Source, Future[_Read]] | None = None
-    unsettled: deque[tuple[str, Future[Outcome]]] = deque()
-    beside: Executor = _NoThread() if wanted.score else ThreadPoolExecutor(1, "cases")
+    ahead: tuple[CaseSource, Future[_Read]] | None = None
+    second: Executor = _InlineExecutor() if options.score else ThreadPoolExecutor(1, "cases")
 
-    def read_ahead() -> tuple[Source, Future[_Read]] | None:
-        return next(((source, beside.submit(_read, source)) for source in following), None)
-
-    def settle(least: int) -> None:
-        """Take note of what has come of cases, in their order, until no more than `least` are left to wait for."""
-        while unsettled and (len(unsettled) > least or unsettled[0][1].done()):
-            _note(run, progress, *unsettled[0])
-            unsettled.popleft()
+    def read_ahead() -> tuple[CaseSource, Future[_Read]] | None:
+        return next(((source, second.submit(_read, source)) for source in following), None)
 
     try:
         ahead = read_ahead()
@@ -138,94 +99,90 @@ def predict_cases(
             ahead = read_ahead()
             ended: Future[Outcome]
             try:
-                ended = beside.submit(_write, source, _segment(reading.result(), engine, wanted, progress.step), wanted)
-            except (CaseError, MemoryError) as error:
+                segmented = _segment(reading.result(), engine, options, progress.step)
+                if finished is not None:
+                    finished.begin(source)
+                ended = second.submit(_write, source, segmented, options)
+            except (InputError, MemoryError) as error:
                 ended = Future()
                 ended.set_exception(error)
-            unsettled.append((name, ended))
-            settle(1)
-        settle(0)
+            run.writing.append((source, ended))
+            run.settle(1)
+        run.settle(0)
     except KeyboardInterrupt:
-        run.stopped = True
+        run.result.interrupted = True
         if ahead is not None:
             ahead[1].cancel()
-        settle(0)
-        progress.say(f"stopped at {name}; what is in {wanted.out} is whole")
+        run.settle(0)
+        progress.say(f"Interrupted at {name}. Run the same command again to resume.")
     finally:
-        beside.shutdown(cancel_futures=True)
-    return run
+        second.shutdown(cancel_futures=True)
+    return run.result
 
 
-def _note(run: Run, progress: Progress, name: str, ended: Future[Outcome]) -> None:
-    try:
-        outcome = ended.result()
-    except (CaseError, MemoryError) as error:
-        run.failed[name] = str(error) or "there is not enough memory for it"
-        progress.say(f"failed: {name}: {run.failed[name]}")
-    else:
-        run.outcomes.append(outcome)
-        if outcome.dropped:
-            progress.say(f"{name}: not drawn, below --min-iou: {_listed(outcome.dropped)}")
-    progress.advance()
+class _Run:
+    """The cases of a run that are being written, and the outcome of those that are done."""
 
+    def __init__(self, progress: Progress, finished: FinishedCases | None) -> None:
+        self.result = RunResult()
+        self.writing: deque[tuple[CaseSource, Future[Outcome]]] = deque()
+        self._progress, self._finished = progress, finished
+        self._notes = NoteLog(progress.say)
 
-def _listed(labels: tuple[int, ...]) -> str:
-    more = f" and {len(labels) - SHOWN} more" if len(labels) > SHOWN else ""
-    return f"{'objects' if len(labels) > 1 else 'object'} {', '.join(map(str, labels[:SHOWN]))}{more}"
+    def settle(self, most: int) -> None:
+        """Record the outcome of cases in their order, and wait until at most `most` are being written."""
+        while self.writing and (len(self.writing) > most or self.writing[0][1].done()):
+            self._record(*self.writing[0])
+            self.writing.popleft()
+
+    def fail(self, name: str, error: InputError) -> None:
+        """Record and print why a case failed."""
+        self.result.failed[name] = error
+        self._progress.say(f"failed: {name}: {error}")
+
+    def _record(self, source: CaseSource, ended: Future[Outcome]) -> None:
+        try:
+            outcome = ended.result()
+        except InputError as error:
+            self.fail(source.name, error)
+        except MemoryError:
+            self.fail(source.name, InputError(Fault.TOO_LARGE, "there is not enough memory for it"))
+        else:
+            self.result.outcomes.append(outcome)
+            if self._finished is not None:
+                self._finished.finish(source, outcome)
+            for note in outcome.notes:
+                self._notes.add(outcome.name, note)
+        self._progress.advance()
 
 
 def predict_case(
-    source: Source,
+    source: CaseSource,
     engine: Engine[Any],
-    wanted: Wanted,
+    options: RunOptions,
     on_slice: Callable[[int, int], None] = lambda done, total: None,
 ) -> Outcome:
-    """Segment a case, write its labels, draw and score it as wanted; what is slow to do beside counts in no seconds.
+    """Segment one case and write its results.
 
     Raises:
-        CaseError: the case cannot be used; nothing is written of it.
+        InputError: the case cannot be used; nothing is written of it.
         OutputError, FolderError: the disk is full, or a folder must not be written to.
     """
-    return _write(source, _segment(_read(source), engine, wanted, on_slice), wanted)
+    return _write(source, _segment(_read(source), engine, options, on_slice), options)
 
 
-def _read(source: Source) -> _Read:
+def _read(source: CaseSource) -> _Read:
     start = perf_counter()
     return _Read(source.read(), perf_counter() - start)
 
 
-def _segment(read: _Read, engine: Engine[Any], wanted: Wanted, on_slice: Callable[[int, int], None]) -> _Segmented:
+def _segment(read: _Read, engine: Engine[Any], options: RunOptions, on_slice: Callable[[int, int], None]) -> _Segmented:
     case, start = read.case, perf_counter()
-    expected = Expectation(len(case.boxes), wanted.min_iou)
-    labels = segment_case(case, engine, wanted.propagation, on_slice, wanted.memory, expected.keeps)
-    return _Segmented(case, labels, expected, read.seconds + perf_counter() - start)
+    expected = IouFilter(len(case.boxes), options.min_iou)
+    masks = segment_case(case, engine, options.propagation, on_slice, options.memory, expected.keeps)
+    return _Segmented(case, masks, expected, read.seconds + perf_counter() - start)
 
 
-def _write(source: Source, segmented: _Segmented, wanted: Wanted) -> Outcome:
-    case, labels, expected, seconds = segmented
-    start = perf_counter()
-    write_labels(wanted.out / source.target, labels, case.scan)
-    seconds += perf_counter() - start
-    scores = {}
-    if wanted.score:
-        from predict.scoring.score_case import score_case
-
-        scores = score_case(case, labels)
-    if wanted.overlay is not None:
-        from catalog.codecs.png import encode_image
-        from predict.outputs.overlay import draw_overlay
-
-        picture = wanted.overlay / source.target.parent / f"{case.name}.png"
-        make_folder(picture.parent)
-        write_atomic(picture, encode_image(draw_overlay(case, labels)))
-    return Outcome(
-        case.name,
-        case.modality,
-        seconds,
-        len(case.boxes),
-        target=source.target.as_posix(),
-        names=case.names,
-        iou=tuple(expected.iou.tolist()),
-        dropped=expected.dropped(),
-        scores=scores,
-    )
+def _write(source: CaseSource, segmented: _Segmented, options: RunOptions) -> Outcome:
+    case, masks, expected, seconds = segmented
+    return write_case(source.target, case, masks, expected, options, seconds)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from predict.engines.graphs import Array, Graph, GraphEngine
+from predict.engines.graphs import Array, GraphEngine, RunGraph
 from train.models.deployed import Drawing, Encoder, Ground
 from train.models.load import load_model
 from train.models.segmenter import Segmenter
@@ -21,7 +21,7 @@ class TorchEngine(GraphEngine):
             torch.set_num_threads(threads)
         model = model.eval()
 
-        def open_graph(name: str) -> Graph:
+        def open_graph(name: str) -> RunGraph:
             module = {"encoder": Encoder, "ground": Ground, "mask": Ground, "decoder": Drawing}[name](model).eval()
 
             @torch.inference_mode()

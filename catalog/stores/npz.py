@@ -38,6 +38,10 @@ class NpzStore:
         """Do nothing: files are final as they are written."""
         return Finalised()
 
+    def current(self, folders: DatasetFolders, keys: Sequence[str]) -> Finalised:
+        """Every place is final as written."""
+        return Finalised()
+
     def discard(self, folders: DatasetFolders, finished: Collection[str], unfinished: set[tuple[str, str]]) -> None:
         """Remove the files of unfinished cases."""
         remove_files(folders.root / _FOLDER / folders.dataset, ".npz", unfinished)
@@ -62,7 +66,7 @@ class NpzWriter:
         self._path, self._pixels, self._masks, self._names = f"{self._folder}{name}.npz", pixels, [], []
         return Place(self._path, None)
 
-    def mask(self, name: str, bits: Pixels, width: int) -> Place:
+    def mask(self, name: str, bits: Pixels, width: int, rows: tuple[int, int] | None = None) -> Place:
         """Add a mask to the slice."""
         self._masks.append(bits.copy())
         self._names.append(name)

@@ -30,6 +30,10 @@ class PngStore:
         """Do nothing: files are final as they are written."""
         return Finalised()
 
+    def current(self, folders: DatasetFolders, keys: Sequence[str]) -> Finalised:
+        """Every place is final as written."""
+        return Finalised()
+
     def discard(self, folders: DatasetFolders, finished: Collection[str], unfinished: set[tuple[str, str]]) -> None:
         """Remove the images and masks of unfinished cases."""
         for kind in (_IMAGES, _MASKS):
@@ -50,9 +54,9 @@ class PngWriter:
         """Write a slice."""
         return self._write(f"{self._images}{name}.png", encode_image(pixels))
 
-    def mask(self, name: str, bits: Pixels, width: int) -> Place:
+    def mask(self, name: str, bits: Pixels, width: int, rows: tuple[int, int] | None = None) -> Place:
         """Write a mask."""
-        return self._write(f"{self._masks}{name}.png", encode_bits(bits, width))
+        return self._write(f"{self._masks}{name}.png", encode_bits(bits, width, rows))
 
     def close(self) -> None:
         """Do nothing: everything is written."""

@@ -1,6 +1,6 @@
 """Files of a DICOM source under another name: what is read for a label without its path reaching the corpus."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -21,7 +21,7 @@ class HiddenFile:
     format: str | None = None
     notes: tuple[str, ...] = ()
 
-    def stamps(self) -> tuple[Stamp, ...]:
+    def stamps(self, companions: Sequence[str]) -> tuple[Stamp, ...]:
         """Return the stamp of the file."""
         return (stamp(self.root, self.path),)
 

@@ -1,13 +1,13 @@
 """A DICOM series, or a part of one, as an input: the files of a stack of images and the grid they make."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from curate.inputs import Stamp
+from curate.inputs import Stamp, stamp
 
 if TYPE_CHECKING:
     from curate.dicom.stacks import Stack
@@ -46,10 +46,8 @@ class SeriesInput:
         """Bytes of the decoded images."""
         return prod(self.shape) * self.itemsize
 
-    def stamps(self) -> tuple[Stamp, ...]:
+    def stamps(self, companions: Sequence[str]) -> tuple[Stamp, ...]:
         """Return the stamp of each file."""
-        from curate.inputs import stamp
-
         return tuple(stamp(self.root, path) for path in self.files)
 
     @contextmanager

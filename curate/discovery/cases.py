@@ -10,6 +10,8 @@ from curate.discovery.dicom_labels import names_as_labels
 from curate.discovery.images import FoundImage, find_images, near_misses, some, subsample
 from curate.discovery.label_files import find_labels, words_as_labels
 from curate.discovery.patients import Patients
+from curate.discovery.source import refuse_incomplete
+from curate.discovery.splits import Splits
 from curate.errors import RunError, SourceError
 from curate.inputs import FileInput, Input
 from curate.labels.registry import ENCODINGS
@@ -25,7 +27,8 @@ class Case:
     """One image with its labels: the unit of work.
 
     `group` is the index into the recipe's groups. `labels` holds (word, input): the word that stood for `{label}`, or
-    ''; it is empty where there is no label file.
+    ''; it is empty if there is no label file. `split` is the official one (train, val, test), None if the recipe has
+    none for the case.
     """
 
     dataset: str
@@ -34,15 +37,16 @@ class Case:
     group: int
     image: Input
     labels: tuple[tuple[str, Input], ...]
+    split: str | None = None
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a source holds.
+    """The cases found in a source folder.
 
-    `recipe` has the labels found for `labels: "*"`. `cases` are sorted by (case, group), `excluded` are the (case,
-    reason) that the recipe leaves out, `unnamed` counts label files by a word that no label names, `warnings` are what
-    a user should know. `original` is what DICOM cases are in the source, which must not reach the corpus.
+    `recipe` includes the labels found for `labels: "*"`. `cases` are sorted by (case, group), `excluded` holds (case,
+    reason) pairs that the recipe leaves out, `unnamed` counts label files by a word that no label has, `warnings` are
+    messages for the user. `original` holds the ids of DICOM cases, which must not reach the corpus.
     """
 
     recipe: Recipe
@@ -54,11 +58,13 @@ class Found:
 
 
 def find_cases(recipe: Recipe, source: Path, salt: str = "") -> Found:
-    """Find the cases of a recipe in a source folder; `salt` keys the pseudonyms of DICOM series.
+    """Find the cases of a recipe in a source folder; `salt` is the key of the pseudonyms of DICOM ids.
 
-    A case whose label files are missing comes back with empty `labels`. Raises SourceError where no image or
-    no patient table is found, RunError where two files map to the same case id.
+    A case whose label files are missing comes back with empty `labels`, unless its group skips such cases. Raises
+    SourceError where no image or no patient table is found and for an incomplete recipe without cases, RunError where
+    two files map to the same case id.
     """
+    refuse_incomplete(recipe)
     folders = Folders(source)
     patterns = {n: parse_pattern(group.image) for n, group in enumerate(recipe.groups) if group.series is None}
     dicom = find_series(recipe, folders, salt)
@@ -69,26 +75,33 @@ def find_cases(recipe: Recipe, source: Path, salt: str = "") -> Found:
     reasons = {safe_part(case): reason for case, reason in recipe.exclude.items()}
     _refuse_twins(recipe, [image for image in images if image.case not in reasons])
     chosen = [image for index in range(len(recipe.groups)) for image in subsample(recipe, images, index)]
-    patients = Patients(recipe, folders)
-    labels = {n: parse_pattern(recipe.groups[n].label or "") for n in patterns if recipe.groups[n].label is not None}
-    cases, unnamed = [], dicom.unnamed
+    patients, splits = Patients(recipe, folders), Splits(recipe, folders)
+    labels = {n: parse_pattern(group.label) for n in patterns if (group := recipe.groups[n]).label is not None}
+    cases, unnamed, unlabelled = [], dicom.unnamed, 0
     for image in chosen:
         if image.case in reasons:
             continue
+        group = recipe.groups[image.group]
         one = series.get((image.group, image.path))
         if one is None:
-            found = find_labels(recipe.groups[image.group], labels.get(image.group), folders, image.fields)
-            unnamed.update(found.unnamed)
+            files = find_labels(group, labels.get(image.group), folders, image.fields)
+            unnamed.update(files.unnamed)
+            inputs: tuple[tuple[str, Input], ...] = tuple((word, FileInput(source, path)) for word, path in files.files)
+        else:
+            inputs = one.labels
+        if group.label is not None and group.missing_labels == "skip" and not inputs:
+            unlabelled += 1
+            continue
+        patient = patients.of(image)
         cases.append(
             Case(
                 dataset=recipe.name,
                 case=image.case,
-                patient=patients.of(image),
+                patient=patient,
                 group=image.group,
                 image=FileInput(source, image.path) if one is None else one.source,
-                labels=tuple((word, FileInput(source, path)) for word, path in found.files)
-                if one is None
-                else one.labels,
+                labels=inputs,
+                split=splits.of(image, patient),
             )
         )
     excluded = sorted({image.case for image in chosen} & reasons.keys())
@@ -105,10 +118,11 @@ def find_cases(recipe: Recipe, source: Path, salt: str = "") -> Found:
         excluded=tuple((case, reasons[case]) for case in excluded),
         unnamed=dict(sorted(unnamed.items())),
         warnings=(
-            *_unexpected(recipe, images, reasons),
+            *_unexpected(recipe, images, reasons, unlabelled),
             *near_misses(list(patterns.values()), folders),
             *dicom.warnings,
             *patients.warnings(),
+            *splits.warnings(),
             *folders.warnings,
         ),
         original={case.case: dicom.original[case.case] for case in cases if case.case in dicom.original},
@@ -128,37 +142,39 @@ def _refuse_twins(recipe: Recipe, images: list[FoundImage]) -> None:
         lines = "".join(f"\n  {pair}" for pair in pairs[:_SHOWN])
         more = f"\n  and {len(pairs) - _SHOWN} more" if len(pairs) > _SHOWN else ""
         raise RunError(
-            f"{recipe.name}: two files want one name in the corpus:{lines}{more}\n"
-            "tell them apart by `case` with one more field, such as '{site}_{case}', or by a `sequence`"
+            f"{recipe.name}: two image files map to the same case id:{lines}{more}\n"
+            "add a field to `case`, such as '{site}_{case}', or give one of the groups a `sequence`"
         )
 
 
-def _unexpected(recipe: Recipe, images: list[FoundImage], reasons: dict[str, str]) -> Iterator[str]:
+def _unexpected(recipe: Recipe, images: list[FoundImage], reasons: dict[str, str], unlabelled: int) -> Iterator[str]:
+    if unlabelled:
+        yield f"{unlabelled} images without a label file are left out, as the recipe says"
     found = {"cases": len({image.case for image in images}), "images": len(images)}
     for what, number in recipe.expect.items():
         if found[what] != number:
-            yield f"{recipe.name} has {number} {what}, here are {found[what]}"
+            yield f"{recipe.name} should have {number} {what}, found {found[what]}"
     with_images = {image.group for image in images}
     for index, group in enumerate(recipe.groups):
         if index not in with_images:
             yield f"no image matches {group.image}"
     unmatched = sorted(reasons.keys() - {image.case for image in images})
     if unmatched:
-        yield f"the recipe excludes what is not here: {some(unmatched)}"
+        yield f"the recipe excludes cases that were not found: {some(unmatched)}"
 
 
 def _nothing_found(recipe: Recipe, patterns: list[Pattern], folders: Folders) -> str:
-    """Return what was looked for, what lies there instead, and where else it would be found."""
+    """Return a message with the pattern, the contents of the folder it leads to, and folders that would work."""
     root = folders.root.absolute()
     lines = [f"no image of {recipe.name} in {root}"]
     for group in recipe.groups:
         if group.series is not None:
-            lines.append(f"  looked for {group.image}; `curate scan {root}` shows the series there are")
+            lines.append(f"  looked for {group.image}; `curate scan {root}` lists the series found")
     for pattern in patterns:
         reached = pattern.reach(folders)
         listing = folders.listing(reached)
         names = sorted([f"{name}/" for name in listing.folders.values()] + list(listing.files.values()))
-        lines.append(f"  looked for {pattern.text}; in {root / reached} lie: {some(names) or '(nothing)'}")
+        lines.append(f"  looked for {pattern.text}; {root / reached} contains: {some(names) or '(nothing)'}")
     for count, where, path in _elsewhere(patterns, folders):
         lines.append(f"  found {count} under {where}: use --source {path}")
     return "\n".join([*lines, *(f"  {warning}" for warning in folders.warnings)])

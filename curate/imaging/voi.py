@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.imaging.window import apply_window
+from curate.imaging.apply_window import apply_window
 
 
 @dataclass(frozen=True)

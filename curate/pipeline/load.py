@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from catalog.drop_reasons import Reason
 from curate.errors import CaseError
+from curate.imaging.apply_window import apply_window, window_bounds
 from curate.imaging.voi import apply_voi
 from curate.imaging.volume import Frame, Volume, frame_of, to_frame
-from curate.imaging.window import apply_window, window_bounds
 from curate.labels.base import Decoded, LabelFile
 from curate.labels.registry import ENCODINGS
 from curate.masks.select import Layer
@@ -35,7 +35,8 @@ class LoadedCase:
     """A case in memory: its channels and label layers (z, y, x) in one frame.
 
     `flat` is the axis of a single 2D image, None for a volume; `decoded` is what was learned while the labels were
-    read. `uneven` is (axis, reason) where the image's slices are no even grid: only those along this axis are good.
+    read. `uneven` is (axis, reason) if the image's slices are not an even grid: only this axis can be cut. `notes` are
+    remarks on the image.
     """
 
     channels: tuple[LoadedChannel, ...]
@@ -102,8 +103,10 @@ def _without_nan(voxels: NDArray[Any], group: Group, name: str) -> NDArray[Any]:
 
 def _frame(volume: Volume, group: Group) -> Frame:
     frame = frame_of(volume.affine, group.orient)
-    if group.spacing is None or volume.affine is not None:
+    if volume.affine is not None:
         return frame
+    if group.spacing is None:
+        return Frame(spacing=volume.spacing)
     *between, row, column = group.spacing
     return Frame(spacing=(between[0] if between else None, row, column))
 
@@ -117,7 +120,7 @@ def _flat_axis(volume: Volume, frame: Frame) -> str | None:
 
 
 def _uneven_axis(volume: Volume, frame: Frame) -> tuple[str, str] | None:
-    """Return the axis along which the slices of an uneven volume were stored, and why the others are refused."""
+    """Return the axis along which the slices of an uneven volume are stored, and why the other axes are refused."""
     if volume.uneven is None or volume.flat or 1 in volume.shape:
         return None
     return "zyx"[frame.order.index(0)], volume.uneven.reason
@@ -126,7 +129,8 @@ def _uneven_axis(volume: Volume, frame: Frame) -> tuple[str, str] | None:
 def _windowed(volume: Volume, frame: Frame, channel: Channel, name: str) -> LoadedChannel:
     if channel.window.kind == "dicom":
         if volume.voi is None:
-            raise CaseError(Reason.CONSTANT, f"{name} brings no window: choose another one than `dicom` in the recipe")
+            message = f"{name} contains no window; use another `window` than `dicom` in the recipe"
+            raise CaseError(Reason.CONSTANT, message)
         pixels = apply_voi(volume.voi, volume.voxels, volume.slope, volume.intercept)
         return LoadedChannel(to_frame(pixels, frame), channel, (volume.voi.low, volume.voi.high), 1.0, 0.0)
     if channel.window.kind == "minmax_slice":

@@ -6,10 +6,10 @@ from typing import Any
 
 from curate.dicom.rules import FIELDS, IDENTIFYING, RULE_KEYS, Wanted, fault_of, shown
 from curate.paths.pattern import PatternError, parse_pattern, template_fields
-from curate.recipe.faults import nearest, not_allowed
+from curate.recipe.faults import Code, nearest, not_allowed
 
 Report = Callable[..., None]
-"""Takes a key of the group, the message of a fault, and the path below the key."""
+"""Called for each fault with a key of the group, the code, the message, and the path below the key."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class SeriesFields:
         allowed = template_fields(patient) if isinstance(patient, str) else ()
         for field in template_fields(case):
             if field in IDENTIFYING and field not in allowed:
-                report(
-                    "case",
-                    f"holds {{{field}}}, which leads back to the patient; use {{patient}}, {{study}} or {{series}}, or "
-                    f'say so with `patient: "{{{field}}}"`',
+                message = (
+                    f"contains {{{field}}}, which identifies the patient; use {{patient}}, {{study}} or {{series}}, or "
+                    f'allow it with `patient: "{{{field}}}"`'
                 )
+                report("case", Code.CONFLICT, message)
 
 
 def series_fields(written: Mapping[str, Any], report: Report) -> SeriesFields:
@@ -41,7 +41,7 @@ def series_fields(written: Mapping[str, Any], report: Report) -> SeriesFields:
             fields |= dict.fromkeys(parse_pattern(folder).fields)
         except PatternError as error:
             for message in error.faults:
-                report("series", f"{folder!r} {message}", "folder")
+                report("series", Code.PATTERN, f"{folder!r} {message}", "folder")
     return SeriesFields(f"DICOM series {shown(rules)}", tuple(fields))
 
 
@@ -51,13 +51,13 @@ def read_rules(written: Mapping[str, Any], key: str, report: Report) -> Wanted:
     for name, value in written.items():
         if name not in RULE_KEYS:
             known = ", ".join(RULE_KEYS)
-            report(key, f"is not a known key; allowed: {known}{nearest(name, RULE_KEYS)}", name)
+            report(key, Code.UNKNOWN_KEY, f"is not a known key; allowed: {known}{nearest(name, RULE_KEYS)}", name)
             continue
         alternatives = tuple(_text(one) for one in (value if isinstance(value, list) else [value]))
         for one in alternatives:
             allowed = "text, a number, or a list of these" if one is None else fault_of(name, one)
             if allowed is not None:
-                report(key, not_allowed(value if one is None else one, allowed), name)
+                report(key, Code.BAD_VALUE, not_allowed(value if one is None else one, allowed), name)
         rules.append((name, tuple(one for one in alternatives if one is not None)))
     return tuple(rules)
 

@@ -17,7 +17,7 @@ from curate.ledger.case_result import CaseResult
 from curate.ledger.fragments import fragments, read_fragment, read_result
 from curate.ledger.label_ids import known_labels
 from curate.pipeline.task import HIDDEN_SOURCE, Task, case_key, labels_by_class
-from curate.readers import read_header
+from curate.readers import companions, read_header
 from curate.recipe.resolved import Recipe
 
 PIPELINE = "2"
@@ -27,13 +27,16 @@ WORKER_BYTES = 300 << 20
 VOLUME_COPIES = 3
 """A worker takes at most VOLUME_COPIES times the decoded volume + WORKER_BYTES."""
 
+LEAST_MEMORY = WORKER_BYTES + (100 << 20)
+"""The least memory a run is started with."""
+
 
 @dataclass(frozen=True)
 class Options:
     """The options of a run.
 
-    `memory` in bytes is for all workers together. `salt` keys the pseudonyms of DICOM ids; `map` is the file that gets
-    what they stand for.
+    `memory` in bytes is for all workers together. `salt` is the key of the pseudonyms of DICOM ids; `map_file` receives
+    the ids behind them.
     """
 
     store: str = "png"
@@ -49,7 +52,7 @@ class Options:
     keep_empty: bool = False
     replace: bool = False
     salt: str = ""
-    map: Path | None = None
+    map_file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -194,10 +197,12 @@ def _selected(cases: Sequence[Case], options: Options) -> list[Case]:
 
 def _fingerprint(task: Task) -> str:
     """Return a hash of everything the case's rows and pixels depend on."""
-    inputs = [source.stamps() for source in (task.case.image, *(source for _, source in task.case.labels))]
-    meaning = (
-        PIPELINE, inputs, task.store, task.keep_empty, task.label_ids, task.columns, task.case.patient, task.case.group,
-    )  # fmt: skip
+    case = task.case
+    sources = (case.image, *(source for _, source in case.labels))
+    inputs = [source.stamps(companions(source)) for source in sources]
+    meaning = [PIPELINE, inputs, task.store, task.keep_empty, task.label_ids, task.columns, case.patient, case.group]
+    if case.split is not None:  # cases without one keep their fingerprints
+        meaning.append(case.split)
     return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()[:32]
 
 

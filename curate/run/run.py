@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import perf_counter
 
-from catalog.atomic import write_json
+from catalog.atomic import output_error, write_json
 from catalog.drop_reasons import Reason
 from catalog.label_map import FILE as LABELS_FILE
+from catalog.report.card import write_card
 from curate.dicom.pseudonyms import refuse_other_salt, write_map
 from curate.discovery.cases import Found
 from curate.errors import CaseError, SourceError
@@ -29,8 +30,8 @@ from curate.run.summary import RunSummary, begin_summary
 from curate.run.warnings import write_warnings
 
 NO_SALT = (
-    "ids of patients and series are hashed without a salt: whoever has a list of ids can find them again; for data "
-    "that are not public, pass --salt or set MEDCORPUS_SALT"
+    "ids of patients and series are hashed without a salt: anyone with a list of ids can recover them; for data that "
+    "is not public, pass --salt or set MEDCORPUS_SALT"
 )
 
 
@@ -51,6 +52,21 @@ def run(
     """
     if not source.is_dir():
         raise SourceError(f"source folder not found: {source}. Pass the unpacked data set with --source")
+    try:
+        return _run(recipe, source, out, options, begun, progress, executor)
+    except OSError as error:
+        raise output_error(out, error) from error
+
+
+def _run(
+    recipe: Recipe,
+    source: Path,
+    out: Path,
+    options: Options,
+    begun: Callable[[Plan], None],
+    progress: Callable[[CaseResult], None],
+    executor: Executor | None,
+) -> RunSummary:
     start = perf_counter()
     found = find(recipe, source, options)
     with exclusive(out):
@@ -60,7 +76,7 @@ def run(
         plan = plan_run(found, source, out, options, session.run, session.lost)
         session.open()
         begun(plan)
-        write_json(out / LABELS_FILE, plan.labels)
+        write_json(out / LABELS_FILE, dict(sorted(plan.labels.items())))
         remove_unfinished(out, recipe.name)
         if plan.stale:
             remove_cases(out, recipe.name, plan.stale)
@@ -76,20 +92,21 @@ def run(
             if options.strict and result.error is not None:
                 raise CaseError(Reason(*result.drops), f"{result.case}: {result.error}")
         summary.labels_never_found = _never_found(plan, seen)
-        publish(out)
+        summary.warnings += publish(out)
         write_warnings(out)
         summary.seconds = perf_counter() - start
         write_run_file(out, plan, options, summary)
+        write_card(out)
         session.end()
     return summary
 
 
 def _check_pseudonyms(found: Found, out: Path, options: Options) -> None:
-    """Refuse another salt than that of the corpus, and write the map of DICOM ids where it is asked for."""
+    """Refuse a salt that differs from the corpus's, and write the ids behind the pseudonyms if asked to."""
     if found.original:
         refuse_other_salt(dataset_folder(out, found.recipe.name), options.salt)
-    if options.map is not None:
-        write_map(options.map, out, found.original.values())
+    if options.map_file is not None:
+        write_map(options.map_file, out, found.original.values())
 
 
 def _execute(plan: Plan, options: Options, executor: Executor | None) -> Iterator[CaseResult]:

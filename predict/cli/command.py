@@ -1,28 +1,31 @@
-"""`predict`: cases with boxes into masks.
+"""The `predict` command: parse options, call the library, print the result.
 
-Exit status: 0 done, 1 done but something failed, 2 asked wrongly. Heavy imports stand inside the command.
+Exit status: 0 done, 1 done but something failed, 2 usage or configuration error. Heavy imports are inside the command.
 """
 
 import json
 import os
-import re
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from catalog.errors import MedcorpusError
+from catalog.sizes import parse_size
 from predict.cli import options
+from predict.cli.cases import CaseArguments, check_arguments, corpus_cases, default_out, folder_cases
 from predict.cli.selection_options import Every, Only, Shares, SplitSeed, Without, select, split_of
+from predict.errors import OptionError
+from predict.presets import DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from predict.inputs.folder import FoundCases
+    from predict.outputs.finished import Remaining
+    from predict.run import RunResult
 
-    from curate.imaging.window import Window
-    from predict.inputs.case import Source
-
-DEFAULT_MODEL = "effnet-lite0"
 MEMORY = "512M"
 EXTRAS = {
     "openvino": "predict",
@@ -31,7 +34,7 @@ EXTRAS = {
     "scipy": "train",
     "surface_distance": "train",
 }
-"""Libraries that are not always there, and the extra that brings each."""
+"""Libraries that may be missing, and the extra that installs each."""
 
 app = typer.Typer(
     add_completion=False,
@@ -41,136 +44,146 @@ app = typer.Typer(
 )
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"predict (medcorpus {version('medcorpus')})")
+        raise typer.Exit
+
+
 @app.command()
 def predict(
-    out: options.Out,
-    folder: options.Folder = None,
-    manifest: options.Manifest = None,
-    boxes: options.Boxes = None,
-    boxes_from: options.BoxesFrom = None,
-    points: options.Points = None,
-    masks: options.Masks = None,
-    truth: options.Truth = None,
-    window: options.Window = "none",
-    model: options.Model = DEFAULT_MODEL,
-    engine: options.Engine = options.EngineName.auto,
-    precision: options.Precision = options.PrecisionName.auto,
-    threads: options.Threads = None,
-    cache: options.Cache = None,
-    propagation: options.Propagation = options.PropagationName.clean,
-    memory: options.Memory = MEMORY,
-    min_iou: options.MinIou = None,
-    score: options.Score = False,
-    overlay: options.Overlay = None,
-    as_json: options.AsJson = False,
-    jitter: options.Jitter = 0,
-    seed: options.Seed = 0,
-    split: options.Split = "all",
+    cases: options.CasesArgument = None,
+    out: options.OutOption = None,
+    manifest: options.CorpusOption = None,
+    boxes: options.BoxesOption = None,
+    box: options.BoxOption = None,
+    boxes_from: options.BoxesFromOption = None,
+    points: options.PointsOption = None,
+    masks: options.MasksOption = None,
+    truth: options.TruthOption = None,
+    window: options.WindowOption = "none",
+    model: options.ModelOption = DEFAULT_MODEL,
+    engine: options.EngineOption = options.EngineChoice.auto,
+    precision: options.PrecisionOption = options.PrecisionChoice.auto,
+    threads: options.ThreadsOption = None,
+    cache: options.CacheOption = None,
+    propagation: options.PropagationOption = options.PropagationChoice.clean,
+    memory: options.MemoryOption = MEMORY,
+    min_iou: options.MinIouOption = None,
+    overlaps: options.OverlapsOption = options.OverlapsChoice.smallest,
+    overwrite: options.OverwriteOption = False,
+    strict: options.StrictOption = False,
+    score: options.ScoreOption = False,
+    overlay: options.OverlayOption = None,
+    as_json: options.JsonOption = False,
+    jitter: options.JitterOption = 0,
+    seed: options.SeedOption = 0,
+    split: options.SplitOption = "all",
     only: Only = None,
     without: Without = None,
     every: Every = 1,
     shares: Shares = None,
     split_seed: SplitSeed = 0,
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
 ) -> None:
-    """Segment what boxes, points or masks point at, in images and volumes."""
-    from predict.errors import OptionError
-
-    if (folder is None) == (manifest is None):
-        raise OptionError("give either a folder of cases or --manifest")
-    if boxes_from not in (None, options.FROM_TRUTH):
-        raise OptionError(f"--boxes-from {boxes_from}: it can be gts alone; a file of boxes goes to --boxes")
-    if boxes is not None and boxes_from is not None:
-        raise OptionError("--boxes and --boxes-from: boxes come from one of them")
-    kept_bytes, chosen_window = _bytes(memory), _window(window)
-    strays: dict[str, str] = {}
-    sources: Sequence[Source]
+    """Segment the objects that boxes, points or masks mark in images and volumes; finished cases are skipped."""
+    arguments = CaseArguments(
+        boxes, tuple(box or ()), boxes_from, points, masks, truth, window, jitter, seed, score, strict
+    )
+    check_arguments(cases, manifest, arguments, {"--only": only, "--without": without})
+    memory_bytes = _bytes(memory)
     if manifest is not None:
-        folders = {"--boxes": boxes, "--boxes-from": boxes_from, "--points": points, "--masks": masks, "--truth": truth}
-        if told := [name for name, value in folders.items() if value is not None]:
-            raise OptionError(f"--manifest takes boxes and labels from the masks of the corpus: leave out {told[0]}")
-        from predict.inputs.corpus import COLUMNS, corpus_images
-
-        samples = select(manifest, only, without, every, shares, split_seed).load(split_of(split), COLUMNS)
-        sources = corpus_images(samples, jitter, seed, score)
-        taken = {"--manifest": samples.root}
+        out = out or default_out(manifest)
+        selection = select(manifest, only, without, every, shares, split_seed)
+        found, root = corpus_cases(selection, split_of(split), arguments)
+        taken = {"--manifest": root}
     else:
-        assert folder is not None
-        if told := [name for name, value in {"--only": only, "--without": without}.items() if value]:
-            raise OptionError(f"{told[0]} chooses masks of a --manifest; a folder is taken whole")
-        from predict.inputs.folder import find_sources
-        from predict.inputs.request import Request
-        from predict.prompts.tables import read_boxes, read_points
-
-        request = Request(
-            boxes={} if boxes is None else read_boxes(boxes),
-            points={} if points is None else read_points(points),
-            masks=masks,
-            truth=truth,
-            score=score,
-            boxes_from_truth=boxes_from is not None,
-            jitter=jitter,
-            seed=seed,
-            window=chosen_window,
-        )
-        sources, strays = find_sources(folder, request)
-        taken = {"the cases": folder, **{f"--{n}": f for n, f in (("masks", masks), ("truth", truth)) if f is not None}}
+        assert cases is not None
+        out = out or default_out(cases)
+        found = folder_cases(cases, arguments, out, overlay)
+        folders = (("the cases", cases), ("--masks", masks), ("--truth", truth))
+        taken = {name: folder for name, folder in folders if folder is not None}
 
     from predict.outputs.labels import check_apart, make_folder
 
     check_apart(out, overlay, taken)
     if score:
-        import_module("predict.scoring.score_case")  # what it needs and lacks is told before anything is done
+        import_module("predict.scoring.score_case")  # a missing library is named before anything is done
+    from predict.cli.notices import click_warning, trade_off
+    from predict.engines.find import fingerprint
     from predict.engines.open_engine import open_engine
 
-    opened, remarks = open_engine(engine.value, model, threads=threads, precision=precision.value, cache=cache)
-    for place in (out, overlay):
-        if place is not None:
-            make_folder(place)
+    opened, notes = open_engine(engine.value, model, threads=threads, precision=precision.value, cache=cache)
+    for folder in (out, overlay):
+        if folder is not None:
+            make_folder(folder)
 
     from catalog.progress import Progress
-    from predict.cli.score_table import print_scores, write_tables
-    from predict.outputs.summary import to_json
-    from predict.run import Wanted, predict_cases
+    from predict.outputs.finished import FinishedCases
+    from predict.outputs.tables import write_tables
+    from predict.run import predict_cases
+    from predict.run_options import RunOptions
 
-    wanted = Wanted(out, propagation.value, kept_bytes, min_iou, overlay, score)
-    with Progress(len(sources), step="slice") as progress:
-        for remark in remarks:
-            progress.say(f"{model}: {remark}")
-        done = predict_cases(sources, strays, opened, wanted, progress)
-    write_tables(out, done.outcomes, score)
+    run_options = RunOptions(out, propagation.value, memory_bytes, min_iou, overlaps.value, overlay, score)
+    made_by = (fingerprint(model), type(opened).__name__, opened.precision)
+    made_how = (propagation.value, min_iou, overlaps.value, None if overlay is None else str(overlay.resolve()), score)
+    finished = FinishedCases(out, (*made_by, *made_how))
+    remaining = finished.remaining(found.sources, overwrite)
+    warnings = [click_warning(model, points is not None), None if as_json else trade_off(model)]
+    with Progress(len(remaining.todo), step="slice") as progress:
+        for line in (*(f"{model}: {note}" for note in notes), *(warning for warning in warnings if warning)):
+            progress.say(line)
+        for name, note in found.notes.items():
+            progress.say(f"{name}: {note.text}")
+        failed = {**found.failed, **remaining.refused}
+        result = predict_cases(remaining.todo, failed, opened, run_options, progress, finished)
+    outcomes = sorted((*remaining.finished, *result.outcomes), key=lambda outcome: outcome.name)
+    write_tables(out, finished.outcomes(), outcomes if score else ())
     if as_json:
-        summary = to_json(done.outcomes, done.failed, opened.precision)
+        from predict.outputs.summary import to_json
+
+        summary = to_json(outcomes, result.failed, opened.precision, len(remaining.finished), found.notes)
         print(json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False))
     else:
-        if score and done.outcomes:
-            print_scores(done.outcomes)
-        objects, seconds = sum(one.boxes for one in done.outcomes), sum(one.seconds for one in done.outcomes)
-        sums = f"{objects} boxes in {seconds:.1f} s, {opened.precision}"
-        faults = f", {len(done.failed)} failed" if done.failed else ""
-        print(f"{len(done.outcomes)} of {len(sources)} cases, {sums}: {out}{faults}")
-    if done.failed or done.stopped:
+        if score and outcomes:
+            from predict.cli.score_table import print_scores
+
+            print_scores(outcomes)
+        print(_last_line(found, remaining, result, opened.precision, out))
+    if result.failed or result.interrupted:
         raise typer.Exit(1)
 
 
-def _window(text: str) -> "Window":
-    from curate.imaging.window import parse_window
+def _last_line(found: "FoundCases", remaining: "Remaining", result: "RunResult", precision: str, out: Path) -> str:
+    """Return the last line of a run: what was done in which time, what was not, and what was noted."""
+    from predict.notes import tally
 
-    try:
-        return parse_window(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--window") from None
+    objects = sum(outcome.boxes for outcome in result.outcomes)
+    seconds = sum(outcome.seconds for outcome in result.outcomes)
+    parts = [
+        f"{len(result.outcomes)} of {len(found.sources)} cases",
+        f"{objects} boxes in {seconds:.1f} s",
+        f"{precision}: {out}",
+    ]
+    if remaining.finished:
+        parts.append(f"{len(remaining.finished)} finished before")
+    if result.failed:
+        parts.append(f"{len(result.failed)} failed")
+    noted = tally(note for outcome in (*remaining.finished, *result.outcomes) for note in outcome.notes)
+    return ", ".join(parts) + (f"\nnoted: {noted}" if noted else "")
 
 
 def _bytes(text: str) -> int:
-    """Return the bytes of `1G`, `512M` or a plain number."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", text.strip(), re.IGNORECASE)
-    if match is None or not float(match[1]):
-        raise typer.BadParameter(f"{text!r} is no size; write 1G or 512M", param_hint="--memory")
-    return int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " "))
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise OptionError(f"--memory: {error}") from None
 
 
 def main() -> None:
-    """Run the command line; trouble that a user can mend ends in one message."""
+    """Run the command line; an error that the user can fix is one message."""
     try:
         app()
     except MedcorpusError as error:

@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 FROM_TRUTH = "gts"
+WHOLE = "whole"
 
 
-class EngineName(str, Enum):  # noqa: UP042 - typer shows the values of a str Enum
+class EngineChoice(str, Enum):  # noqa: UP042 - typer shows the values of a str Enum
     """The choices of --engine."""
 
     auto = "auto"
@@ -18,14 +19,14 @@ class EngineName(str, Enum):  # noqa: UP042 - typer shows the values of a str En
     torch = "torch"
 
 
-class PropagationName(str, Enum):  # noqa: UP042
+class PropagationChoice(str, Enum):  # noqa: UP042
     """The choices of --propagation."""
 
     clean = "clean"
     official = "official"
 
 
-class PrecisionName(str, Enum):  # noqa: UP042
+class PrecisionChoice(str, Enum):  # noqa: UP042
     """The choices of --precision."""
 
     auto = "auto"
@@ -34,77 +35,119 @@ class PrecisionName(str, Enum):  # noqa: UP042
     int8 = "int8"
 
 
-Folder = Annotated[
+class OverlapsChoice(str, Enum):  # noqa: UP042
+    """The choices of --overlaps."""
+
+    smallest = "smallest"
+    last = "last"
+    layers = "layers"
+
+
+CasesArgument = Annotated[
     Path | None,
     typer.Argument(
-        help="The cases, of any kind: the challenge's .npz (imgs, boxes), pictures (PNG, JPEG, TIFF, BMP), scans "
-        "(NIfTI, NRRD, MetaImage).",
+        metavar="CASES",
+        help="A folder, walked with its sub-folders, or one file: the challenge's .npz (imgs, boxes), pictures (PNG, "
+        "JPEG, TIFF, BMP), scans (NIfTI, NRRD, MetaImage).",
         show_default=False,
     ),
 ]
-Out = Annotated[
-    Path, typer.Option(help="Where labels go: .npz of .npz, PNG of pictures, NIfTI of scans.", show_default=False)
-]
-Manifest = Annotated[
-    Path | None, typer.Option(help="In place of a folder: a corpus or its catalog.parquet, boxes from its masks.")
-]
-Boxes = Annotated[
+OutOption = Annotated[
     Path | None,
     typer.Option(
-        help="CSV or JSON of image, x0, y0, x1, y1, for scans also z0, z1 (voxels of the file), and label if wanted. "
-        "A box runs from its first pixel to its last."
+        help="Folder of the labels: .npz for .npz, PNG for pictures, the scan's own format for scans.  "
+        "[default: CASES-predicted, next to CASES]",
+        show_default=False,
     ),
 ]
-BoxesFrom = Annotated[
+CorpusOption = Annotated[
+    Path | None,
+    typer.Option(help="In place of CASES: a corpus or its catalog.parquet; boxes are those of its masks."),
+]
+BoxesOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE|whole",
+        help="CSV or JSON with image, x0, y0, x1, y1, for scans also z0, z1 (voxels of the file), and label if wanted. "
+        "A box runs from its first pixel to its last. whole: each picture is one object.",
+    ),
+]
+BoxOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="x0,y0,x1,y1",
+        help="A box of the one picture there is (a scan: x0,y0,z0,x1,y1,z1). May be repeated.",
+    ),
+]
+BoxesFromOption = Annotated[
     str | None, typer.Option(metavar=FROM_TRUTH, help="gts: boxes from the reference labels, for scoring.")
 ]
-Points = Annotated[
+PointsOption = Annotated[
     Path | None,
     typer.Option(
-        help="CSV or JSON of image, object (1: the first box), x, y, inside (1, 0): points of pictures. lite-medsam "
-        "and its students have learned boxes alone and find little without one."
+        help="CSV or JSON with image, object (1: the first box), x, y, inside (1, 0): points of pictures. lite-medsam "
+        "and its students were trained with boxes only: points make their masks worse."
     ),
 ]
-Masks = Annotated[
-    Path | None, typer.Option(help="Label pictures of the same names: rough masks of pictures, beside their boxes.")
+MasksOption = Annotated[
+    Path | None, typer.Option(help="Label pictures of the same names: rough masks of pictures, in addition to boxes.")
 ]
-Truth = Annotated[
+TruthOption = Annotated[
     Path | None,
     typer.Option(help="Label files of the same names, the reference.  [default: gts in the .npz itself]"),
 ]
-Window = Annotated[
+WindowOption = Annotated[
     str,
     typer.Option(
         help="How scans and deep pictures become 8-bit: abdomen, lung, brain, mediastinum, bone, LEVEL/WIDTH, "
         "percentile, minmax, minmax_slice; none: by percentile unless they are 8-bit."
     ),
 ]
-Model = Annotated[
-    str, typer.Option(help="A name that `train models` lists, NAME=FILE, FILE, or the folder of an exported pair.")
+ModelOption = Annotated[
+    str, typer.Option(help="A name that `train models` lists, NAME=FILE, FILE, or the folder of an exported model.")
 ]
-Engine = Annotated[EngineName, typer.Option(help="What runs the model; auto: the fastest.")]
-Precision = Annotated[
-    PrecisionName,
-    typer.Option(help="Of the model's numbers; auto: bf16 where OpenVINO runs it and the CPU has bfloat16, else f32."),
+EngineOption = Annotated[EngineChoice, typer.Option(help="What runs the model; auto: the fastest installed.")]
+PrecisionOption = Annotated[
+    PrecisionChoice,
+    typer.Option(help="Inference precision; auto: bf16 where OpenVINO and the CPU support it, else f32."),
 ]
-Threads = Annotated[int | None, typer.Option(min=1, help="Threads.  [default: one a core]")]
-Cache = Annotated[Path | None, typer.Option(help="Where compiled models are kept.  [default: the user's cache folder]")]
-Propagation = Annotated[
-    PropagationName,
+ThreadsOption = Annotated[int | None, typer.Option(min=1, help="Number of threads.  [default: one per core]")]
+CacheOption = Annotated[
+    Path | None, typer.Option(help="Folder of compiled models.  [default: medcorpus in the user's cache folder]")
+]
+PropagationOption = Annotated[
+    PropagationChoice,
     typer.Option(
-        help="How a box goes from slice to slice: clean, by the mask alone; official, equal to LiteMedSAM's script."
+        help="How a box goes from slice to slice: clean, by the mask alone; official, as in LiteMedSAM's script."
     ),
 ]
-Memory = Annotated[str, typer.Option(help="What the embeddings of a volume's slices may take: 512M, 1G.")]
-MinIou = Annotated[
+MemoryOption = Annotated[str, typer.Option(help="Memory for embeddings of a volume's slices: 512M, 1G.")]
+MinIouOption = Annotated[
     float | None,
-    typer.Option("--min-iou", min=0, max=1, help="Draw no object of which the model expects a lower IoU than this."),
+    typer.Option("--min-iou", min=0, max=1, help="Do not draw objects with a lower expected IoU."),
 ]
-Score = Annotated[bool, typer.Option("--score", help="Add DSC and NSD by the reference labels, and tables of them.")]
-Overlay = Annotated[Path | None, typer.Option(help="Draw boxes, points and masks into PNG files in this folder.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print a summary as JSON.")]
-Jitter = Annotated[
-    int, typer.Option(min=0, help="Boxes from labels grow by up to this, of 256 pixels; the challenge takes 5.")
+OverlapsOption = Annotated[
+    OverlapsChoice,
+    typer.Option(
+        help="Where objects overlap: smallest, the smaller object has the pixel; last, the later box, as in "
+        "LiteMedSAM's script; layers, a case with overlaps gets one file for each object."
+    ),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Of the jitter.")]
-Split = Annotated[str, typer.Option(help="Of the manifest: train, val, test or all.")]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Segment all cases; without it finished cases are skipped.")
+]
+StrictOption = Annotated[
+    bool,
+    typer.Option("--strict", help="Fail a case with NaN or with boxes past its border; without it both are noted."),
+]
+ScoreOption = Annotated[
+    bool, typer.Option("--score", help="Add DSC and NSD by the reference labels, and tables of them.")
+]
+OverlayOption = Annotated[Path | None, typer.Option(help="Draw boxes, points and masks into PNG files in this folder.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print a summary as JSON.")]
+JitterOption = Annotated[
+    int,
+    typer.Option(min=0, help="Widen boxes from labels by up to this many of 256 pixels; the challenge takes 5."),
+]
+SeedOption = Annotated[int, typer.Option(min=0, help="Seed of the jitter.")]
+SplitOption = Annotated[str, typer.Option(help="Split of the corpus: train, val, test or all.")]

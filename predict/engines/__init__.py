@@ -1,1 +1,1 @@
-"""What runs a model: the graphs of OpenVINO, ONNX Runtime or torch behind one protocol."""
+"""Engines that run a model: OpenVINO, ONNX Runtime and torch behind one protocol."""

@@ -1,20 +1,24 @@
-"""What was reckoned once and is kept in the user's cache folder: found whole, or not at all."""
+"""On-disk cache of compiled models, keyed by SHA-256, of bounded size."""
 
+import contextlib
 import hashlib
+import os
 from pathlib import Path
 
 from catalog.atomic import write_atomic
 from catalog.errors import OutputError
 
 DIGEST = hashlib.sha256().digest_size
+MOST_BYTES = 1 << 30
+"""Most bytes of a cache folder; the blobs that were not used for longest are removed."""
 
 
-class Kept:
-    """A file of bytes under a key; a damaged one counts as none.
+class BlobCache:
+    """One blob of bytes under a key; a damaged blob counts as absent.
 
     Args:
-        folder: made when something is written.
-        parts: whatever the content depends on; together they are the key.
+        folder: The cache folder, made when something is written.
+        parts: Everything that the content depends on; together they are the key.
     """
 
     def __init__(self, folder: Path, *parts: str) -> None:
@@ -28,13 +32,31 @@ class Kept:
                 digest, content = file.read(DIGEST), file.read()
         except OSError:
             return None
-        return content if hashlib.sha256(content).digest() == digest else None
+        if hashlib.sha256(content).digest() != digest:
+            return None
+        with contextlib.suppress(OSError):  # a cache that is read-only keeps the order of its files
+            os.utime(self.path)
+        return content
 
     def write(self, content: bytes) -> str | None:
-        """Keep the content; return why it could not be kept, if so: nothing depends on it."""
+        """Store the content; return a message where that fails, since nothing depends on it."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(self.path, hashlib.sha256(content).digest() + content)
+            self._prune()
         except (OSError, OutputError) as error:
-            return f"the compiled model is not kept: {error}"
+            return f"the compiled model is not cached: {error}"
         return None
+
+    def _prune(self) -> None:
+        """Remove the blobs that were not used for longest, until the folder holds at most `MOST_BYTES`."""
+        found = []
+        for path in self.path.parent.glob("*.blob"):
+            with contextlib.suppress(FileNotFoundError):  # removed by another process meanwhile
+                stat = path.stat()
+                found.append((stat.st_mtime_ns, stat.st_size, path))
+        left = sum(size for _, size, _ in found)
+        for _, size, path in sorted(found):
+            if left > MOST_BYTES and path != self.path:
+                path.unlink(missing_ok=True)
+                left -= size

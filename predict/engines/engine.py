@@ -1,4 +1,4 @@
-"""What prediction asks of the thing that runs a model, and what it is asked with."""
+"""The protocol of an engine, and the prompts and masks that it exchanges."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -7,25 +7,28 @@ from typing import NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-Mask = NDArray[np.bool_]
-Box = NDArray[np.int64]
-Labels = NDArray[np.uint8 | np.uint16]
+BinaryMask = NDArray[np.bool_]
+BoxCorners = NDArray[np.int64]
+LabelMap = NDArray[np.uint8 | np.uint16]
 
 LOGITS = 256
 """Rows and columns of the logits of every model, whatever its image size."""
 CORNERS = (2, 3)
-"""The kinds of a box's first and second corner; a point's kind is its sign."""
+"""Kinds of a box's first and second corner; the kind of a point is its sign."""
 NO_POINT = -1
+"""Kind of a token that stands for no point."""
 
 E = TypeVar("E")
 
 
 @dataclass(frozen=True)
 class Prompts:
-    """What is known of N objects, a row each, places in the model's pixels; None: not given.
+    """Prompts of N objects, one row each, in pixels of the model's square image; None: not given.
 
-    `boxes` (N, 4) are x0, y0, x1, y1. `points` (N, P, 2) are x, y with `signs` (N, P): 1 inside the object, 0 outside,
-    -1 no point, where an object has fewer than others. `masks` (N, 256, 256) are logits over the model's square.
+    boxes: (N, 4), x0, y0, x1, y1.
+    points: (N, P, 2), x, y.
+    signs: (N, P): 1 a point inside the object, 0 outside, -1 no point, where an object has fewer than others.
+    masks: (N, 256, 256), logits over the square.
     """
 
     boxes: NDArray[np.int64] | None = None
@@ -42,15 +45,17 @@ class Prompts:
         return Prompts(*(None if one is None else one[start:stop] for one in rows))
 
     def tokens(self) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Return places (N, T, 2) in the model's pixels and the kind of each (N, T), as SAM orders them.
+        """Return positions (N, T, 2) in the model's pixels and the kind of each (N, T), as SAM orders them.
 
-        Points stand before the box's corners; without a box, a `NO_POINT` ends the row.
+        Points come before the box's corners; without a box, a `NO_POINT` ends the row. The points of a row are filled
+        up to 1, 2, 4, 8, ... with `NO_POINT`: engines compile a graph for each number of tokens.
         """
         places, kinds = [], []
         if self.points is not None:
             assert self.signs is not None
-            places.append(self.points.astype(np.float32))
-            kinds.append(self.signs.astype(np.int64))
+            more = padded_count(self.points.shape[1]) - self.points.shape[1]
+            places.append(np.pad(self.points.astype(np.float32), ((0, 0), (0, more), (0, 0))))
+            kinds.append(np.pad(self.signs.astype(np.int64), ((0, 0), (0, more)), constant_values=NO_POINT))
         if self.boxes is not None:
             places.append(self.boxes.reshape(-1, 2, 2).astype(np.float32))
             kinds.append(np.broadcast_to(np.array(CORNERS, np.int64), (len(self), 2)))
@@ -61,16 +66,16 @@ class Prompts:
 
 
 class Decoded(NamedTuple):
-    """What N prompts draw: `logits` (N, 256, 256), above 0 the mask, and `iou` (N,), as the model expects it."""
+    """Masks of N prompts: `logits` (N, 256, 256), the mask where they are above 0, and the expected `iou` (N,)."""
 
     logits: NDArray[np.float32]
     iou: NDArray[np.float32]
 
 
 class Engine(Protocol[E]):
-    """Images to embeddings, embeddings and prompts to masks.
+    """Turns images into embeddings, and embeddings with prompts into masks.
 
-    `size` is the edge of the model's image in pixels; `precision` is f32, bf16 or int8: what it computes in.
+    `size` is the edge of the model's square image in pixels; `precision` is f32, bf16 or int8.
     """
 
     @property
@@ -79,17 +84,22 @@ class Engine(Protocol[E]):
     def precision(self) -> str: ...  # noqa: D102
 
     def embed(self, image: NDArray[np.float32]) -> E:
-        """Return the embedding of an image (3, S, S) in [0, 1]: an array of its own, which may be kept."""
+        """Return the embedding of an image (3, S, S) in [0, 1]; later calls leave it as it is."""
         ...
 
     def decode(self, embedding: E, prompts: Prompts) -> Iterator[Decoded]:
-        """Yield what the prompts draw on an embedding, in order, a batch of objects at a time.
+        """Yield the masks of the prompts on an embedding, in order, a batch of objects at a time.
 
-        All is to be taken before the engine is asked for something else.
+        Exhaust the iterator before the next call of the engine.
         """
         ...
 
 
-def blank_labels(shape: tuple[int, ...], count: int) -> Labels:
-    """Return zeros of a shape, of a dtype that holds the labels 1 to `count`."""
+def padded_count(points: int) -> int:
+    """Return the number of points that a row of `points` is filled up to: the next power of two, 0 of none."""
+    return 1 << (points - 1).bit_length() if points else 0
+
+
+def blank_labels(shape: tuple[int, ...], count: int) -> LabelMap:
+    """Return a label map of zeros: uint8 where it holds the labels 1 to `count`, else uint16."""
     return np.zeros(shape, np.uint8 if count < 256 else np.uint16)

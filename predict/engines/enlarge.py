@@ -1,8 +1,8 @@
-"""Logits of the model's square to a mask of the image's size, without torch, and only where there is something.
+"""Enlarge logits of the model's square to a mask of the image's size, without torch.
 
-Bilinear interpolation gives nothing above the threshold where none of the four logits around is: what lies beyond the
-neighbourhood of positive logits is never computed. What is computed equals torch's `interpolate` (bilinear,
-align_corners=False) of the logits' crop: the same float32 places and weights, across first and then down.
+Bilinear interpolation is above the threshold only near logits that are: everything else is skipped. The result equals
+torch's `interpolate` (bilinear, align_corners=False) of the logits' crop: the same float32 positions and weights, first
+across and then down.
 """
 
 from typing import NamedTuple
@@ -11,17 +11,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from predict.engines.engine import LOGITS, Labels, Mask
+from predict.engines.engine import LOGITS, BinaryMask
 from predict.prepare import Fit
 
 ABOVE_HALF = 1.5 * 2**-24
-"""Logits above it, and none below, have a float32 sigmoid above 0.5, which is what LiteMedSAM's script asks for."""
+"""The greatest logit whose float32 sigmoid is not above 0.5, the threshold of LiteMedSAM's script."""
 IN_CACHE = 1 << 16
-"""Pixels that are worked on at once: 256 KiB of float32 stay in a core's cache."""
+"""Pixels computed at once: 256 KiB of float32 stay in a core's cache."""
 
 
 class Taps(NamedTuple):
-    """Along one axis: which two of the pixels (before, after) each new pixel lies between, and the weight of each."""
+    """Along one axis: the two old pixels (before, after) around each new pixel, and the weights of both."""
 
     before: NDArray[np.intp]
     after: NDArray[np.intp]
@@ -33,32 +33,26 @@ class Taps(NamedTuple):
         return Taps(self.before[start:stop], self.after[start:stop], self.near[start:stop], self.far[start:stop])
 
 
-class Part(NamedTuple):
-    """A mask that is empty but for the pixels from `top` and `left` on: `mask` is what stands there."""
+class MaskPatch(NamedTuple):
+    """A mask of an image that is empty outside of `mask`, whose first row and column are `top` and `left`."""
 
     top: int
     left: int
-    mask: Mask
-
-    def paint(self, labels: Labels, label: int) -> None:
-        """Set the mask's pixels of an image (H, W) to the label, unless they have a greater one."""
-        height, width = self.mask.shape
-        there = labels[self.top : self.top + height, self.left : self.left + width]
-        np.maximum(there, labels.dtype.type(label), out=there, where=self.mask)
+    mask: BinaryMask
 
 
-def enlarge(logits: NDArray[np.float32], fit: Fit) -> Mask:
-    """Return the mask (H, W) that logits (256, 256) draw over the model's square."""
+def enlarge(logits: NDArray[np.float32], fit: Fit) -> BinaryMask:
+    """Return the mask (H, W) of logits (256, 256) over the model's square."""
     mask = np.zeros((fit.height, fit.width), np.bool_)
-    part = enlarge_part(logits, fit)
-    if part is not None:
-        height, width = part.mask.shape
-        mask[part.top : part.top + height, part.left : part.left + width] = part.mask
+    patch = enlarge_patch(logits, fit)
+    if patch is not None:
+        height, width = patch.mask.shape
+        mask[patch.top : patch.top + height, patch.left : patch.left + width] = patch.mask
     return mask
 
 
-def enlarge_part(logits: NDArray[np.float32], fit: Fit) -> Part | None:
-    """Return what `enlarge` would, as its part that holds all of it; None if it is empty."""
+def enlarge_patch(logits: NDArray[np.float32], fit: Fit) -> MaskPatch | None:
+    """Return the patch of `enlarge`'s mask that holds all of it; None if the mask is empty."""
     if fit.size != LOGITS:
         taps = _taps(LOGITS, fit.size)
         logits = _mix_rows(_mix_columns(logits, taps), taps)
@@ -69,7 +63,7 @@ def enlarge_part(logits: NDArray[np.float32], fit: Fit) -> Part | None:
     down, first_row = _touching(_taps(fit.rows, fit.height), top, top + height)
     across, first_column = _touching(_taps(fit.columns, fit.width), left, left + width)
     if not len(down.near) or not len(across.near):
-        return None  # an image shrunk by so much that these logits lie between its pixels
+        return None  # the image is so small that these logits are between its pixels
     low, high = down.before[0], down.after[-1] + 1
     rows = _mix_columns(cut[low:high], across)
     down = down._replace(before=down.before - low, after=down.after - low)
@@ -78,11 +72,11 @@ def enlarge_part(logits: NDArray[np.float32], fit: Fit) -> Part | None:
     for start in range(0, len(mask), step):
         piece = down.part(start, start + step)
         np.greater(_mix_rows(rows, piece), np.float32(ABOVE_HALF), out=mask[start : start + step])
-    return Part(first_row, first_column, mask)
+    return MaskPatch(first_row, first_column, mask)
 
 
 def _taps(old: int, new: int) -> Taps:
-    """Return the taps from `old` pixels to `new`, all in float32 as torch reckons them."""
+    """Return the taps from `old` pixels to `new`, in float32, as torch computes them."""
     scale = np.float32(old) / np.float32(new)
     place = np.maximum(scale * (np.arange(new, dtype=np.float32) + np.float32(0.5)) - np.float32(0.5), np.float32(0))
     before = np.minimum(place.astype(np.intp), old - 1)

@@ -1,7 +1,8 @@
-"""A model as graphs in a folder. Nothing here needs torch.
+"""An exported model: graphs in a folder, run without torch.
 
 The folder holds `encoder.onnx`, `ground.onnx`, `mask.onnx` and `decoder.onnx` (see train/models/deployed.py) and
-`model.json`, which names them with their SHA-256.
+`model.json`, which lists them with their SHA-256. Weights that several graphs use may be in `shared.bin`, as external
+data of ONNX; `model.json` lists it under `data`.
 """
 
 import hashlib
@@ -14,15 +15,23 @@ from typing import Any
 from predict.errors import WeightsError
 
 FORMAT = 2
-"""Of the graphs and their inputs: raised when they change, so that no graph of before is run."""
+"""Version of the graphs and their inputs; graphs of another version are refused."""
 ABOUT = "model.json"
 GRAPHS = ("encoder", "ground", "mask", "decoder")
 INT8_ENCODER = "encoder.int8"
+SHARED = "shared.bin"
+"""The file of weights that several graphs use."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """Graphs in a folder: the name of their preset, the edge of its images in pixels, and each graph's SHA-256."""
+    """An exported model.
+
+    folder: The folder of its graphs.
+    preset: The name of its preset.
+    image_size: Edge of its square image, in pixels.
+    digests: For each graph the SHA-256 of all that it consists of.
+    """
 
     folder: Path
     preset: str
@@ -35,27 +44,33 @@ class Exported:
 
 
 def read_exported(folder: Path) -> Exported:
-    """Read what a folder of graphs says of itself.
+    """Read the description of an exported model.
 
     Raises:
-        WeightsError: it is no such folder, of another format, or a graph is missing or of another length than it was.
+        WeightsError: `folder` is not an exported model, has another format, or a file is missing or of another length.
     """
     try:
         about = json.loads((folder / ABOUT).read_bytes())
-        graphs = {name: (str(one["sha256"]), int(one["bytes"])) for name, one in about["graphs"].items()}
-        found = Exported(folder, about["preset"], int(about["image_size"]), {n: d for n, (d, _) in graphs.items()})
-        form = about["format"]
+        graphs, data = _files(about["graphs"], ".onnx"), _files(about.get("data", {}), "")
+        preset, image_size, version = about["preset"], int(about["image_size"]), about["format"]
     except OSError as error:
-        raise WeightsError(f"{folder} is no exported model: {ABOUT}: {error.strerror or error}") from error
+        raise WeightsError(f"{folder} is not an exported model: {ABOUT}: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(f"{folder / ABOUT} is damaged: {error!r}. Export the model again.") from error
-    if form != FORMAT:
-        raise WeightsError(f"{folder} has format {form}; this version runs {FORMAT}: export the model again.")
-    for name in {*GRAPHS, *graphs}:
-        path = found.path(name)
-        if name not in graphs or not path.is_file() or path.stat().st_size != graphs[name][1]:
+    if version != FORMAT:
+        raise WeightsError(f"{folder} has format {version}; this version runs {FORMAT}: export the model again.")
+    files = graphs | data
+    for name in dict.fromkeys((*(f"{name}.onnx" for name in GRAPHS), *files)):
+        path = folder / name
+        if name not in files or not path.is_file() or path.stat().st_size != files[name][1]:
             raise WeightsError(f"{path} is missing or damaged. Export the model again.")
-    return found
+    common = "".join(f"+{sha256}" for sha256, _ in data.values())
+    digests = {name.removesuffix(".onnx"): sha256 + common for name, (sha256, _) in graphs.items()}
+    return Exported(folder, preset, image_size, digests)
+
+
+def _files(described: Mapping[str, Any], suffix: str) -> dict[str, tuple[str, int]]:
+    return {f"{name}{suffix}": (str(file["sha256"]), int(file["bytes"])) for name, file in described.items()}
 
 
 def digest(path: Path) -> str:
@@ -65,7 +80,11 @@ def digest(path: Path) -> str:
 
 
 def describe(folder: Path, about: Mapping[str, Any]) -> bytes:
-    """Return the content of `model.json` for the graphs that lie in a folder."""
-    files = sorted(folder.glob("*.onnx"))
-    graphs = {path.name.removesuffix(".onnx"): {"sha256": digest(path), "bytes": path.stat().st_size} for path in files}
-    return json.dumps({"format": FORMAT, **about, "graphs": graphs}, indent=2).encode()
+    """Return the content of `model.json` for the graphs and the shared weights in a folder."""
+    graphs = {path.name.removesuffix(".onnx"): _described(path) for path in sorted(folder.glob("*.onnx"))}
+    data = {"data": {SHARED: _described(folder / SHARED)}} if (folder / SHARED).is_file() else {}
+    return json.dumps({"format": FORMAT, **about, "graphs": graphs, **data}, indent=2).encode()
+
+
+def _described(path: Path) -> dict[str, str | int]:
+    return {"sha256": digest(path), "bytes": path.stat().st_size}

@@ -1,4 +1,4 @@
-"""A model as four graphs, whatever runs them; see train/export/graphs.py for what they take and give."""
+"""A model as four graphs, whatever runs them; train/export/graphs.py describes their inputs and outputs."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
@@ -11,29 +11,29 @@ from predict.engines.engine import Decoded, Prompts
 from predict.presets import EMBEDDING, GRID
 
 Array = NDArray[Any]
-Graph = Callable[[Sequence[Array]], Sequence[Array]]
-"""Takes the inputs in their order and gives the outputs; the next call may overwrite them."""
+RunGraph = Callable[[Sequence[Array]], Sequence[Array]]
+"""Takes the inputs in their order, returns the outputs, which the next call may overwrite."""
 
 
 class GraphEngine:
-    """Runs the graphs that `open_graph` gives by name; a graph is opened when it is first needed.
+    """Run the graphs that `open_graph` returns by name; a graph is opened when it is first needed.
 
-    `at_once` objects are drawn by one call of the decoder; `precision` is what the graphs compute in.
+    `at_once` objects are decoded by one call; `precision` is the one that the graphs compute in.
     """
 
-    def __init__(self, size: int, open_graph: Callable[[str], Graph], at_once: int, precision: str = "f32") -> None:
+    def __init__(self, size: int, open_graph: Callable[[str], RunGraph], at_once: int, precision: str = "f32") -> None:
         self.size = size
         self.precision = precision
         self._graph = cache(open_graph)
         self._at_once = at_once
 
     def embed(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the embedding (1, 256, 64, 64) of an image (3, S, S) in [0, 1]; channels lie next to each other."""
+        """Return the embedding (1, 256, 64, 64) of an image (3, S, S) in [0, 1], in memory channels last."""
         rows = np.array(self._graph("encoder")([image[None]])[0])
         return rows.reshape(1, GRID, GRID, EMBEDDING).transpose(0, 3, 1, 2)
 
     def decode(self, embedding: NDArray[np.float32], prompts: Prompts) -> Iterator[Decoded]:
-        """Yield what the prompts draw, a batch of objects at a time; those with a mask prompt one by one."""
+        """Yield the masks of the prompts, a batch of objects at a time; those with a mask prompt one by one."""
         rows = np.ascontiguousarray(embedding.transpose(0, 2, 3, 1)).reshape(1, GRID * GRID, EMBEDDING)
         if prompts.masks is None:
             yield from self._draw(self._graph("ground")([rows]), prompts)

@@ -1,4 +1,4 @@
-"""What runs a model: OpenVINO, ONNX Runtime or torch, whichever is installed."""
+"""Open the engine of a model: OpenVINO, ONNX Runtime or torch, whichever is installed."""
 
 import importlib.util
 from importlib import import_module
@@ -14,7 +14,7 @@ EngineName = Literal["auto", "openvino", "onnxruntime", "torch"]
 Precision = Literal["auto", "f32", "bf16", "int8"]
 
 TORCH_ENGINE = "train.torch_engine"
-"""The one engine outside this package; it is imported by name, only when it is chosen, since it needs torch."""
+"""The one engine outside this package, imported by name when it is chosen, since it needs torch."""
 
 FASTEST_FIRST: tuple[EngineName, ...] = ("openvino", "onnxruntime", "torch")
 
@@ -27,22 +27,22 @@ def open_engine(
     precision: Precision = "f32",
     cache: Path | None = None,
 ) -> tuple[Engine[Any], tuple[str, ...]]:
-    """Return an engine that runs a model, and remarks on how it was loaded.
+    """Return an engine that runs a model, and notes on how it was loaded.
 
     Args:
-        name: `auto` takes the fastest that is installed and can have the model.
+        name: `auto` takes the fastest installed engine that runs the model.
         model: `NAME`, `NAME=FILE`, `FILE` (see train/models/load.py), or a folder that `train export` wrote.
-        threads: default: the engine's own choice, one a core.
-        precision: `bf16` where the CPU has it (OpenVINO); `int8` for a model exported with it; `auto` is `bf16` where
-            that can be had, else `f32`. The engine's `precision` tells which it is, of `auto` the last remark too.
-        cache: the folder for exported and compiled models; default: `medcorpus` in the user's cache folder.
+        threads: Number of threads; None: the engine's own choice, one per core.
+        precision: `bf16` where the CPU supports it (OpenVINO); `int8` for a model exported with it; `auto`: `bf16`
+            where that is available, else `f32`. The engine's `precision` is the one in use.
+        cache: The folder of exported and compiled models; None: `medcorpus` in the user's cache folder.
 
     Raises:
-        ModelError: no engine is installed, or not the one asked for, or it does not do this precision.
-        WeightsError: there are no such weights or graphs, or they are damaged; or they must be exported without torch.
+        ModelError: no engine is installed, or not the one asked for, or it does not support the precision.
+        WeightsError: weights or graphs are missing or damaged, or have to be exported and torch is missing.
     """
-    engine, remarks = _open_any(name, model, threads, precision, cache or user_cache())
-    return engine, (*remarks, f"computed in {engine.precision}") if precision == "auto" else remarks
+    engine, notes = _open_any(name, model, threads, precision, cache or user_cache())
+    return engine, (*notes, f"precision {engine.precision}") if precision == "auto" else notes
 
 
 def _open_any(
@@ -51,22 +51,22 @@ def _open_any(
     if name != "auto":
         _need(name)
         return _open(name, model, threads, precision, cache)
-    installed = [one for one in FASTEST_FIRST if importlib.util.find_spec(one)]
+    installed = [engine for engine in FASTEST_FIRST if importlib.util.find_spec(engine)]
     if not installed:
         raise ModelError(f"no engine is installed: pip install {FASTEST_FIRST[0]} (or {', '.join(FASTEST_FIRST[1:])}).")
-    able = [one for one in installed if one in ABLE[precision]]
+    able = [engine for engine in installed if engine in SUPPORTED[precision]]
     if not able:
-        raise ModelError(f"no engine installed does {precision}: pip install {ABLE[precision][0]}.")
+        raise ModelError(f"no installed engine supports {precision}: pip install {SUPPORTED[precision][0]}.")
     try:
         return _open(able[0], model, threads, precision, cache)
     except ExportError as error:
         if "torch" not in able:
             raise
-        engine, remarks = _open("torch", model, threads, precision, cache)
-        return engine, (*remarks, f"run by torch, which is slow: {error}")
+        engine, notes = _open("torch", model, threads, precision, cache)
+        return engine, (*notes, f"run by torch, which is slow: {error}")
 
 
-ABLE: dict[Precision, tuple[EngineName, ...]] = {
+SUPPORTED: dict[Precision, tuple[EngineName, ...]] = {
     "auto": FASTEST_FIRST,
     "f32": FASTEST_FIRST,
     "bf16": ("openvino",),
@@ -82,22 +82,24 @@ def _need(name: EngineName) -> None:
 def _open(
     name: EngineName, model: str, threads: int | None, precision: Precision, cache: Path
 ) -> tuple[Engine[Any], tuple[str, ...]]:
-    if name not in ABLE[precision]:
-        raise ModelError(f"the engine {name} does not do {precision}: {' or '.join(ABLE[precision])} does.")
+    if name not in SUPPORTED[precision]:
+        raise ModelError(f"the engine {name} does not support {precision}: use {' or '.join(SUPPORTED[precision])}.")
     if name == "torch":
         if Path(model).is_dir():
-            raise ModelError(f"torch runs weights; {model} holds graphs: use openvino or onnxruntime.")
+            raise ModelError(f"{model} holds graphs, torch runs weights: use --engine openvino or onnxruntime.")
         engine: tuple[Engine[Any], tuple[str, ...]] = import_module(TORCH_ENGINE).open_torch(model, threads)
         return engine
-    exported, remarks = find_exported(model, cache)
+    exported, notes = find_exported(model, cache)
     if precision == "int8" and INT8_ENCODER not in exported.digests:
-        raise ModelError(f"{model} has no encoder in 8-bit integers: `train export {model} --int8 --manifest CATALOG`.")
+        raise ModelError(
+            f"{model} has no encoder in 8-bit integers: `train export {model} --int8 --manifest CATALOG` makes one."
+        )
     if name == "openvino":
         from predict.engines.openvino import OpenVinoEngine, has_bfloat16
 
         if precision == "auto":
             precision = "bf16" if has_bfloat16() else "f32"
-        return OpenVinoEngine(exported, threads, precision, cache), remarks
+        return OpenVinoEngine(exported, threads, precision, cache), notes
     from predict.engines.onnxruntime import OnnxRuntimeEngine
 
-    return OnnxRuntimeEngine(exported, threads, "f32" if precision == "auto" else precision), remarks
+    return OnnxRuntimeEngine(exported, threads, "f32" if precision == "auto" else precision), notes

@@ -1,7 +1,4 @@
-"""What `predict` takes: cases, each an image or a volume with what is known of the objects in it.
-
-A source knows a case's name and reads it when its turn has come; one small module a kind of source.
-"""
+"""A case: an image or a volume with the prompts of its objects."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,24 +7,32 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from predict.engines.engine import Labels
-from predict.inputs.scan_geometry import Scan
+from predict.engines.engine import BinaryMask, LabelMap
+from predict.inputs.scan_geometry import ScanGeometry
+from predict.notes import Note
 
 MOST_BYTES = 2 << 30
-"""What a file may claim to hold: a laptop has 8 GB, and the masks of a volume take as much again."""
+"""Most bytes that a file may hold once decoded: a laptop has 8 GB, and the masks of a volume take as much again."""
 
 
 @dataclass(frozen=True)
-class Case:
+class PromptedCase:
     """An image (H, W) or (H, W, 3) with boxes (N, 4), or a volume (D, H, W) or (D, H, W, 3) with boxes (N, 6).
 
-    Pixels are uint8. Row k of `boxes` is object k + 1: x0, y0, x1, y1 or x0, y0, z0, x1, y1, z1, in the dtype that they
-    were stored in, for LiteMedSAM's script scales them in it. A row of nan is an object that points or a mask tell of.
-
-    `points` (M, 4) are object, x, y and 1 inside or 0 outside of it; `hint` (H, W) holds k where object k is thought to
-    be. Both are of images alone. `names` are the objects' own, if they have any. `spacing` is in mm along the array's
-    axes, None: unknown. `truth`, where it is to be scored, has the shape and labels of the
-    result. `scan` tells how a volume was turned from its file's order.
+    name: Unique among the cases of a run.
+    pixels: uint8.
+    boxes: Row k is object k + 1: x0, y0, x1, y1 or x0, y0, z0, x1, y1, z1, from the first pixel inside to the last. The
+        dtype is the one they were stored in, since LiteMedSAM's script scales them in it. A row of nan is an object
+        that has points or a mask only.
+    modality: CT, MR, ...; None: unknown.
+    points: (M, 4): object (from 1), x, y, and 1 inside or 0 outside of it. Images only.
+    hint: (H, W), k where object k is thought to be. Images only.
+    names: The objects' names, if they have any.
+    spacing: mm along the axes of the array; None: unknown.
+    truth: The reference labels, in the shape and with the labels of the result, where the case is scored.
+    unknown: Pixels whose intensity is not finite; None: none. They belong to no object.
+    geometry: How a scan's file stores the volume.
+    notes: What was changed or looks odd.
     """
 
     name: str
@@ -35,11 +40,13 @@ class Case:
     boxes: NDArray[Any]
     modality: str | None = None
     points: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 4)))
-    hint: Labels | None = None
+    hint: LabelMap | None = None
     names: tuple[str, ...] = ()
     spacing: tuple[float, ...] | None = None
-    truth: Labels | None = None
-    scan: Scan | None = None
+    truth: LabelMap | None = None
+    unknown: BinaryMask | None = None
+    geometry: ScanGeometry | None = None
+    notes: tuple[Note, ...] = ()
 
     @property
     def is_volume(self) -> bool:
@@ -52,25 +59,29 @@ class Case:
         return self.pixels.shape[: 3 if self.is_volume else 2]
 
 
-class Source(Protocol):
-    """Where a case comes from."""
+class CaseSource(Protocol):
+    """Where a case comes from; it is read when its turn has come."""
 
     @property
     def name(self) -> str:
-        """What the case is called."""
+        """The case's name, unique among the cases of a run."""
         ...
 
     @property
     def target(self) -> Path:
-        """The file of its labels, relative to the folder of results; its suffix tells the format."""
+        """The file of its labels, relative to the folder of results; the suffix names the format."""
         ...
 
-    def read(self) -> Case:
-        """Read and check the case; raises CaseError where it cannot be used."""
+    def fingerprint(self) -> str:
+        """Return a text that changes with the case's files and prompts."""
+        ...
+
+    def read(self) -> PromptedCase:
+        """Read and check the case; raise InputError where it cannot be used."""
         ...
 
 
 def modality_of(name: str) -> str | None:
-    """Return the modality of `3DBox_CT_0566`, CT; None for a name of another form."""
-    parts = name.split("_")
+    """Return the modality of `3DBox_CT_0566`, which is CT; None for a name of another form."""
+    parts = name.rpartition("/")[2].split("_")
     return parts[1] if len(parts) > 2 and parts[0][:2] in ("2D", "3D") else None

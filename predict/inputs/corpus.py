@@ -1,5 +1,6 @@
 """Images of a corpus, with boxes from their masks."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,20 +13,20 @@ from catalog.names import image_name, mask_name, modality_token
 from catalog.pixels import PixelReader
 from catalog.samples import Samples
 from predict.engines.engine import blank_labels
-from predict.errors import CaseError
-from predict.inputs.case import Case
+from predict.errors import Fault, InputError
+from predict.inputs.case import PromptedCase
 from predict.prompts.jitter import jittered
 
-COLUMNS = ("label_id", "instance", "area", "spacing_row", "spacing_col")
-"""Beside those that samples have, what is needed of the catalog."""
+COLUMNS = ("label_id", "instance", "area", "spacing_row", "spacing_col", "image_hash", "mask_hash")
+"""Columns of the catalog that are needed besides those of all samples."""
 
 
 @dataclass(frozen=True)
-class CorpusImage:
+class CorpusCase:
     """Image `number` of the samples; its objects are its masks, the largest first.
 
-    Labels can hold no two objects in one pixel: the smaller one has it, in the result and in the truth. A box's jitter
-    hangs on its mask's name and the seed alone, as in `train evaluate`.
+    Where masks overlap, the reference labels show the smaller one. A box's jitter depends on its mask's name and the
+    seed alone, as in `train evaluate`.
     """
 
     samples: Samples
@@ -48,8 +49,18 @@ class CorpusImage:
         """A PNG file of that name in a folder for each data set, as in the corpus."""
         return Path(self._row(int(self.samples.rows(self.number)[0]))["dataset"]) / f"{self.name}.png"
 
-    def read(self) -> Case:
-        """Read the case; raises CaseError where its pixels are missing or damaged."""
+    def fingerprint(self) -> str:
+        """Return a SHA-256 of the image's and the masks' pixels, by the catalog, and of how boxes are made."""
+        rows = [self._row(row) for row in self.samples.rows(self.number).tolist()]
+        hashes = [(row["image_hash"], row["mask_hash"]) for row in rows]
+        return hashlib.sha256(repr((hashes, self.jitter, self.seed, self.score)).encode()).hexdigest()
+
+    def read(self) -> PromptedCase:
+        """Read the case.
+
+        Raises:
+            InputError: its pixels are missing or damaged.
+        """
         numbers = self.samples.rows(self.number).tolist()
         numbers.sort(key=lambda row: -self._row(row)["area"])
         rows, places = [self._row(row) for row in numbers], [self.samples.place(row) for row in numbers]
@@ -61,14 +72,14 @@ class CorpusImage:
                 for label, place in enumerate(places, start=1):
                     truth[self.pixels.mask(place.mask, place.mask_index, place.image_index) > 0] = label
         except (CatalogError, IndexError) as error:
-            raise CaseError(str(error)) from error
+            raise InputError(Fault.UNREADABLE, str(error)) from error
         name, boxes = self.name, []
         for row, place in zip(rows, places, strict=True):
             tight = np.array([place.box]) - [0, 0, 1, 1]  # to the last pixel inside
             mask = mask_name(name, row["label_id"], row["instance"])
             boxes.append(jittered(tight, image.shape[:2], self.jitter, self.seed, mask)[0])
         spacing = rows[0]["spacing_row"], rows[0]["spacing_col"]
-        return Case(
+        return PromptedCase(
             name,
             image,
             np.array(boxes),
@@ -83,7 +94,7 @@ class CorpusImage:
         return {name: self.samples.table[name][row].as_py() for name in names}
 
 
-def corpus_images(samples: Samples, jitter: int = 0, seed: int = 0, score: bool = False) -> Sequence[CorpusImage]:
+def corpus_images(samples: Samples, jitter: int = 0, seed: int = 0, score: bool = False) -> Sequence[CorpusCase]:
     """Return the images of samples that were loaded with COLUMNS, in the catalog's order."""
     pixels = PixelReader(samples.root)
-    return [CorpusImage(samples, pixels, number, jitter, seed, score) for number in range(samples.images)]
+    return [CorpusCase(samples, pixels, number, jitter, seed, score) for number in range(samples.images)]

@@ -1,21 +1,36 @@
-"""Which files are cases, by their suffix, and what a case is called."""
+"""Which files are cases, by their suffix."""
 
 from pathlib import Path
 
 CHALLENGE = (".npz",)
 LABEL_PICTURES = (".png", ".tif", ".tiff", ".bmp")
-"""Of a picture's labels: those that keep every pixel as it is."""
+"""Pictures that keep every pixel as it is, and so can hold labels."""
 PICTURES = (*LABEL_PICTURES, ".jpg", ".jpeg")
-SCANS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
+NIFTI = (".nii.gz", ".nii")
+NRRD = (".nrrd", ".nhdr")
+META_IMAGE = (".mha", ".mhd")
+SCANS = (*NIFTI, *NRRD, *META_IMAGE)
 KINDS = (*CHALLENGE, *PICTURES, *SCANS)
+DICOM = (".dcm", ".dicom", ".ima")
 
 
 def is_of(path: Path, suffixes: tuple[str, ...]) -> bool:
-    """Tell whether a file's name ends so."""
+    """Return whether the name of a file ends in one of the suffixes."""
     return path.name.lower().endswith(suffixes)
 
 
-def stem_of(path: Path) -> str:
-    """Return a file's name without the suffix of its kind: `a.b` of `a.b.nii.gz`."""
-    suffix = next((one for one in KINDS if path.name.lower().endswith(one)), "")
-    return path.name[: len(path.name) - len(suffix)]
+def stem_of(name: str) -> str:
+    """Return a name without the suffix of its kind: `p/a.b` of `p/a.b.nii.gz`."""
+    suffix = next((suffix for suffix in KINDS if name.lower().endswith(suffix)), "")
+    return name[: len(name) - len(suffix)]
+
+
+def is_dicom(path: Path) -> bool:
+    """Return whether a file is DICOM: by its suffix, or by the letters DICM after 128 bytes (DICOM PS3.10, 7.1)."""
+    if is_of(path, DICOM):
+        return True
+    try:
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False

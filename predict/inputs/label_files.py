@@ -1,87 +1,119 @@
 """Files that hold labels: of a picture, or of a volume on its scan's grid."""
 
+import unicodedata
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.errors import MedcorpusError
-from curate.imaging.volume import Volume
-from curate.readers import read
-from predict.engines.engine import Labels
-from predict.errors import CaseError
-from predict.inputs.case import MOST_BYTES
-from predict.inputs.kinds import LABEL_PICTURES, SCANS, stem_of
-from predict.inputs.scan_geometry import Scan
+from predict.engines.engine import LabelMap
+from predict.errors import Fault, FolderError, InputError
+from predict.inputs.kinds import CHALLENGE, KINDS, LABEL_PICTURES, SCANS, is_of, stem_of
+from predict.inputs.orientation import UPRIGHT, turned
+from predict.inputs.reading import read_image
+from predict.inputs.scan_geometry import ScanGeometry
+from predict.inputs.walk import walk
 from predict.prompts.checks import size_of
 
 TOLERANCE = 1e-3
 """Greatest distance of two grids' corners, in voxels, at which they count as one grid; that of `curate`."""
 
 
-def find_label(folder: Path, path: Path) -> Path | None:
-    """Return the label file in `folder` that belongs to the case at `path`, None if there is none.
+@dataclass(frozen=True)
+class LabelFolder:
+    """A folder of label files, named like the cases they belong to, in the same sub-folders.
 
-    Raises CaseError where there are several.
+    Raises:
+        FolderError: there is no such folder.
     """
-    suffixes = SCANS if path.name.lower().endswith(SCANS) else LABEL_PICTURES
-    found = [folder / f"{stem_of(path)}{suffix}" for suffix in suffixes]
-    there = [one for one in found if one.is_file()]
-    if len(there) > 1:
-        raise CaseError(f"{folder} has {' and '.join(one.name for one in there)} for it: which one is meant?")
-    return there[0] if there else None
+
+    path: Path
+    _files: dict[str, list[Path]] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.path.is_dir():
+            raise FolderError(f"folder not found: {self.path}. Give the folder of the label files.")
+        for path, name in walk(self.path):
+            if is_of(path, KINDS):
+                self._files.setdefault(stem_of(name), []).append(path)
+
+    def find(self, stem: str, suffixes: tuple[str, ...]) -> Path | None:
+        """Return the label file of the case `stem`, None if there is none.
+
+        Raises:
+            InputError: there are several.
+        """
+        found = [path for path in self._files.get(unicodedata.normalize("NFC", stem), ()) if is_of(path, suffixes)]
+        if len(found) > 1:
+            names = " and ".join(path.name for path in found)
+            raise InputError(Fault.LABEL_FILE, f"{self.path} has {names} for it: keep one of them")
+        return found[0] if found else None
 
 
-def read_label_picture(path: Path, shape: tuple[int, ...]) -> Labels:
-    """Return the labels (H, W) of a picture, in which k is object k; one of 0 and 255 alone is the mask of object 1.
+def label_suffixes(path: Path) -> tuple[str, ...]:
+    """Return the suffixes that the label file of the case at `path` may have."""
+    return next(suffixes for kind, suffixes in LABELS_OF.items() if is_of(path, kind))
 
-    Raises CaseError where it cannot be read, is of another shape, or holds no labels.
+
+LABELS_OF = {CHALLENGE: CHALLENGE, SCANS: SCANS, KINDS: LABEL_PICTURES}
+
+
+def read_label_picture(path: Path, shape: tuple[int, ...], orientation: int = UPRIGHT) -> LabelMap:
+    """Return the labels (H, W) of a picture, in which k is object k; values 0 and 255 alone are the mask of object 1.
+
+    `orientation` is that of the image: labels that fit its stored shape only are turned with it.
+
+    Raises:
+        InputError: the file cannot be read, has another shape, or does not hold labels.
     """
-    volume = _read(path)
+    volume = read_image(path).volume
     voxels = volume.voxels
     if voxels.ndim == 4 and (voxels[..., :1] == voxels).all():
         voxels = voxels[..., 0]
     if not volume.flat or voxels.ndim != 3:
-        raise CaseError(f"{path.name} is no label picture: it must have one channel and one page")
+        raise InputError(Fault.LABEL_FILE, f"{path.name} is not a label picture: it must have one channel and one page")
+    if voxels.shape[1:] != shape and turned(voxels, orientation).shape[1:] == shape:
+        voxels = turned(voxels, orientation)
     if voxels.shape[1:] != shape:
-        raise CaseError(f"{path.name} has {size_of(voxels.shape[1:])} pixels, the image {size_of(shape)}")
-    return _labels(path, voxels[0])
+        sizes = f"{size_of(voxels.shape[1:])} pixels, the image {size_of(shape)}"
+        raise InputError(Fault.LABEL_GRID, f"{path.name} has {sizes}")
+    return _labels(path, np.ascontiguousarray(voxels[0]))
 
 
-def read_label_scan(path: Path, scan: Scan) -> Labels:
-    """Return the labels (z, y, x) of a volume, in the frame of the scan whose grid it lies on.
+def read_label_scan(path: Path, geometry: ScanGeometry) -> LabelMap:
+    """Return the labels (z, y, x) of a volume on the grid of a scan, in the scan's frame.
 
-    Raises CaseError where it cannot be read, lies on another grid, or holds no labels.
+    Raises:
+        InputError: the file cannot be read, has another grid, or does not hold labels.
     """
-    volume = _read(path)
-    assert volume.affine is not None
-    if volume.voxels.shape != scan.shape:
-        raise CaseError(f"{path.name} has {size_of(volume.voxels.shape)} voxels, the scan {size_of(scan.shape)}")
-    corners = np.array([(*(np.array(place) * np.subtract(scan.shape[::-1], 1)), 1) for place in np.ndindex(2, 2, 2)])
-    apart = np.linalg.inv(volume.affine) @ scan.affine @ corners.T - corners.T
-    if np.abs(apart).max() > TOLERANCE:
-        raise CaseError(
-            f"{path.name} lies on another grid than its scan, up to {np.abs(apart).max():.3g} voxels away: resample it"
+    volume = read_image(path).volume
+    if volume.affine is None or volume.voxels.shape != geometry.shape:
+        sizes = f"{size_of(volume.voxels.shape)} voxels, the scan {size_of(geometry.shape)}"
+        raise InputError(Fault.LABEL_GRID, f"{path.name} has {sizes}")
+    shape = geometry.shape[::-1]
+    corners = np.array([(*(np.array(place) * np.subtract(shape, 1)), 1) for place in np.ndindex(2, 2, 2)])
+    apart = float(np.abs(np.linalg.inv(volume.affine) @ geometry.affine @ corners.T - corners.T).max())
+    if apart > TOLERANCE:
+        raise InputError(
+            Fault.LABEL_GRID,
+            f"{path.name} has another grid than its scan, up to {apart:.3g} voxels away: resample it to the scan",
         )
     voxels = volume.voxels
     if (volume.slope, volume.intercept) != (1.0, 0.0):
         voxels = voxels * volume.slope + volume.intercept
-    return scan.to_frame(_labels(path, voxels))
+    return geometry.to_frame(_labels(path, voxels))
 
 
-def _read(path: Path) -> Volume:
-    try:
-        return read(path, limit=MOST_BYTES)
-    except MedcorpusError as error:
-        raise CaseError(str(error)) from error
-
-
-def _labels(path: Path, values: NDArray[Any]) -> Labels:
+def _labels(path: Path, values: NDArray[Any]) -> LabelMap:
     low, high = values.min(), values.max()
     whole = values.dtype.kind in "iu" or bool((values == np.floor(values)).all())
     if not whole or low < 0 or high > np.iinfo(np.uint16).max:
-        raise CaseError(f"{path.name} holds values from {low} to {high}; labels are whole numbers from 0 to 65535")
+        raise InputError(
+            Fault.LABEL_FILE,
+            f"{path.name} holds values from {low} to {high}; labels are whole numbers from 0 to 65535",
+        )
     if high == 255 and not ((values > 0) & (values < 255)).any():
         return (values == 255).astype(np.uint8)
     return values.astype(np.uint8 if high < 256 else np.uint16)

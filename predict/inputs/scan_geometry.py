@@ -1,4 +1,4 @@
-"""Volumes in their file's order and in the order slices are cut in, axial whatever the file's order was."""
+"""How a scan's file stores a volume: its order of axes, and the geometry that its labels get."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,20 +6,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.imaging.volume import Affine, Frame, to_frame
+from curate.imaging.volume import Affine, Frame, frame_of, to_frame
 
 
 @dataclass(frozen=True)
-class Scan:
-    """How a volume lies in its file: `shape` (k, j, i), `affine` from (i, j, k, 1) to mm in RAS+, and its frame."""
+class ScanGeometry:
+    """The geometry of a scan.
+
+    shape: Voxels along k, j, i.
+    affine: Maps (i, j, k, 1) to mm in RAS+.
+    frame: How stored voxels become axial slices.
+    header: The header of the file, as it is: `outputs` copies the geometry from it.
+    """
 
     shape: tuple[int, int, int]
     affine: Affine
     frame: Frame
+    header: bytes = b""
 
     @property
     def axial(self) -> int:
-        """Which of the file's axes i, j, k (0, 1, 2) runs from slice to slice."""
+        """The axis of the file, i, j or k (0, 1, 2), that runs from slice to slice."""
         return 2 - self.frame.order[0]
 
     def boxes_to_frame(self, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -31,7 +38,6 @@ class Scan:
         for axis, (stored, flipped) in enumerate(zip(self.frame.order, self.frame.flips, strict=True)):
             low, high = boxes[:, 2 - stored], boxes[:, 5 - stored]
             last = self.shape[stored] - 1
-            high = np.minimum(high, last)  # the far side may lie on the edge itself
             turned[:, 2 - axis] = last - high if flipped else low
             turned[:, 5 - axis] = last - low if flipped else high
         return turned
@@ -48,3 +54,27 @@ class Scan:
         """Return labels (z, y, x) in the file's order (k, j, i)."""
         flips = tuple(slice(None, None, -1 if flip else None) for flip in self.frame.flips)
         return labels[flips].transpose(*np.argsort(self.frame.order))
+
+
+def scan_frame(shape: tuple[int, int, int], affine: Affine) -> Frame:
+    """Return the frame of axial slices; of a scan that is one slice, the frame in which that slice is a plane."""
+    frame = frame_of(affine)
+    thin = [axis for axis, length in enumerate(shape) if length == 1]
+    if len(thin) != 1 or frame.order[0] == thin[0]:
+        return frame
+    steps = spacing_of(frame)
+    z, y, x = frame.order.index(thin[0]), *(n for n, axis in enumerate(frame.order) if axis != thin[0])
+    return Frame(
+        order=(frame.order[z], frame.order[y], frame.order[x]),
+        flips=(frame.flips[z], frame.flips[y], frame.flips[x]),
+        spacing=(steps[z], steps[y], steps[x]),
+        radiological=frame.radiological,
+    )
+
+
+def spacing_of(frame: Frame) -> tuple[float, float, float]:
+    """Return the spacing of a scan's frame along z, y, x in mm."""
+    assert frame.spacing is not None
+    z, y, x = frame.spacing
+    assert z is not None
+    return z, y, x

@@ -1,32 +1,48 @@
-"""Labels on disk, in the format that the file's suffix tells."""
+"""Label maps on disk, in the format that the file's suffix names."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from catalog.atomic import write_atomic
-from catalog.codecs.compress import Container, compress
 from catalog.codecs.npz import encode_npz
 from catalog.codecs.png import encode_labels
-from predict.engines.engine import Labels
+from predict.engines.engine import LabelMap
 from predict.errors import FolderError
-from predict.inputs.scan_geometry import Scan
+from predict.inputs.scan_geometry import ScanGeometry
+from predict.outputs.meta_image import meta_image_of
+from predict.outputs.nifti import nifti_of
+from predict.outputs.nrrd import nrrd_of
+
+SCAN_FORMATS: dict[str, Callable[[LabelMap, bytes], bytes]] = {
+    ".nii.gz": nifti_of,
+    ".mha": meta_image_of,
+    ".nrrd": nrrd_of,
+}
+"""Formats with a geometry: labels in the file's order (k, j, i) and the header of the scan to the content of a file."""
 
 
-def write_labels(path: Path, labels: Labels, scan: Scan | None = None) -> None:
-    """Write labels as .npz under the key `segs`, .png of 8 or 16 bits, or .nii.gz on the grid of their scan.
+def write_labels(path: Path, labels: LabelMap, geometry: ScanGeometry | None = None) -> None:
+    """Write labels as .npz under the key `segs`, .png of 8 or 16 bits, or in the format and geometry of their scan.
 
-    The folder is made where it lacks.
+    Folders are made as needed.
 
     Raises:
         OutputError: the disk is full, or the folder must not be written to.
         FolderError: the folder cannot be made.
     """
     make_folder(path.parent)
-    write_atomic(path, _encoded(path, labels, scan))
+    write_atomic(path, _encoded(path, labels, geometry))
+
+
+def _encoded(path: Path, labels: LabelMap, geometry: ScanGeometry | None) -> bytes:
+    if geometry is not None:
+        encode = next(encode for suffix, encode in SCAN_FORMATS.items() if path.name.endswith(suffix))
+        return encode(geometry.to_file(labels), geometry.header)
+    return encode_labels(labels) if path.suffix == ".png" else encode_npz({"segs": labels})
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it; raises FolderError where that cannot be done."""
+    """Make a folder and those above it; raise FolderError where that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -34,7 +50,7 @@ def make_folder(folder: Path) -> None:
 
 
 def check_apart(out: Path, overlay: Path | None, taken: Mapping[str, Path]) -> None:
-    """Raise FolderError where results would lie among what they are made from, or pictures among labels.
+    """Raise FolderError where results would be among what they are made from, or pictures among labels.
 
     `taken` are the folders that are read, by what the user calls them.
     """
@@ -44,20 +60,3 @@ def check_apart(out: Path, overlay: Path | None, taken: Mapping[str, Path]) -> N
                 raise FolderError(f"{name} {place} is the folder of {what}, which would be overwritten. Give another.")
     if overlay is not None and overlay.resolve() == out.resolve():
         raise FolderError(f"--overlay {overlay} is --out, whose labels it would overwrite. Give another.")
-
-
-def _encoded(path: Path, labels: Labels, scan: Scan | None) -> bytes:
-    if scan is not None:
-        return _nifti(labels, scan)
-    if path.suffix == ".png":
-        return encode_labels(labels)
-    return encode_npz({"segs": labels})
-
-
-def _nifti(labels: Labels, scan: Scan) -> bytes:
-    """Labels (z, y, x) in the order and place of their scan, as a gzipped NIfTI-1 file."""
-    import nibabel
-
-    image = nibabel.Nifti1Image(scan.to_file(labels).transpose(), scan.affine)
-    image.header.set_xyzt_units("mm")
-    return compress(image.to_bytes(), Container.GZIP)

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog.report.contact_sheet import label_colours
-from predict.engines.engine import Labels
-from predict.inputs.case import Case
+from predict.engines.engine import LabelMap
+from predict.inputs.case import PromptedCase
 
 EDGE = 1024
-"""The longer edge of a picture of one image, of a row of tiles for a volume."""
+"""Longer edge of the picture of an image, and width of a row of tiles of a volume."""
 COLUMNS = 3
 TILES = 6
 FILL = 0.3
@@ -19,7 +19,7 @@ DOT = 4
 GREY = (90, 90, 90)
 
 
-def draw_overlay(case: Case, segs: Labels) -> NDArray[np.uint8]:
+def draw_overlay(case: PromptedCase, segs: LabelMap) -> NDArray[np.uint8]:
     """Return a picture (h, w, 3), RGB: an image, or up to six slices evenly over the z range of a volume's boxes."""
     palette = _palette(len(case.boxes))
     if not case.is_volume:
@@ -28,7 +28,7 @@ def draw_overlay(case: Case, segs: Labels) -> NDArray[np.uint8]:
     first = case.boxes[:, 2].astype(np.int64)
     last = np.minimum(case.boxes[:, 5].astype(np.int64), case.shape[0] - 1)
     low, high = int(first.min()), int(last.max())
-    # the middle of equal parts: a box ends where its organ does, and there is little to see there
+    # the middle of equal parts: at the ends of a box there is little of its organ to see
     count = min(TILES, high - low + 1)
     chosen = low + (2 * np.arange(count) + 1) * (high - low + 1) // (2 * count)
     tiles = []
@@ -37,7 +37,7 @@ def draw_overlay(case: Case, segs: Labels) -> NDArray[np.uint8]:
         tile = _draw(case.pixels[z], segs[z], case.boxes[:, [0, 1, 3, 4]], inside, palette, EDGE // COLUMNS)
         cv2.putText(
             tile,
-            f"z {case.scan.slice_number(int(z)) if case.scan else z}",
+            f"z {case.geometry.slice_number(int(z)) if case.geometry else z}",
             (5, 16),
             cv2.FONT_HERSHEY_SIMPLEX,
             0.45,
@@ -53,21 +53,21 @@ def draw_overlay(case: Case, segs: Labels) -> NDArray[np.uint8]:
 
 
 def _palette(boxes: int) -> NDArray[np.uint8]:
-    """Return the colour of each label, RGB; row 0 is the background's."""
+    """Return the colour of each label, RGB; row 0 is the background."""
     colours = label_colours(f"{i:05d}" for i in range(boxes))
     return np.array([(0, 0, 0), *colours.values()], np.uint8)
 
 
 def _draw(
     pixels: NDArray[np.uint8],
-    segs: Labels,
+    segs: LabelMap,
     boxes: NDArray[Any],
     numbers: NDArray[np.int64],
     palette: NDArray[np.uint8],
     edge: int,
     points: NDArray[np.float64] | None = None,
 ) -> NDArray[np.uint8]:
-    """Draw masks, and those of the boxes (N, 4) whose `numbers` are given, over one image; points outside are rings."""
+    """Draw masks, and the boxes (N, 4) with these `numbers`, over one image; points outside an object are rings."""
     height, width = segs.shape
     scale = edge / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))

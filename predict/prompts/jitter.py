@@ -9,17 +9,17 @@ from numpy.typing import NDArray
 def jittered(
     boxes: NDArray[np.int64], shape: tuple[int, ...], jitter: int = 0, seed: int = 0, name: str = ""
 ) -> NDArray[np.int64]:
-    """Return boxes whose sides in x and y have moved outwards, as the challenge does it, but not out of the image.
+    """Return boxes whose sides in x and y are moved outwards, as the challenge does, but not out of the image.
 
-    What is one pixel wide comes out a pixel wider, since an empty box prompts nothing.
+    A box of one pixel comes out a pixel wider, as in the challenge.
 
     Args:
-        boxes: Of an image (N, 4) or a volume (N, 6).
+        boxes: (N, 4) of an image or (N, 6) of a volume; the last pixels are inside.
         shape: (H, W) or (D, H, W).
         jitter: The sides of a box move by one number from 0 to this, in pixels of an image 256 wide and high; the
             challenge takes 5.
-        seed: Of the numbers.
-        name: Of the case: two cases of one seed get other numbers.
+        seed: Seed of the numbers.
+        name: Name of the case: two cases with one seed get other numbers.
     """
     rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
     shifts = rng.integers(0, jitter, len(boxes), endpoint=True)
@@ -28,5 +28,5 @@ def jittered(
         by = shifts * length // 256
         moved[:, axis] = np.maximum(0, boxes[:, axis] - by)
         high = np.minimum(length - 1, boxes[:, axis + half] + by)
-        moved[:, axis + half] = np.maximum(high, moved[:, axis] + 1)  # which may lie on the edge itself
+        moved[:, axis + half] = np.maximum(high, moved[:, axis] + 1)  # which may be the border itself
     return moved

@@ -1,9 +1,9 @@
-"""Dice (DSC) and normalised surface dice (NSD) of one case, by two scorers that are always named.
+"""Dice (DSC) and normalised surface Dice (NSD) of one case, by two scorers that are always named.
 
 `cvpr24` gives the numbers of the challenge Segment Anything in Medical Images on Laptop (CVPR 2024; read:
-bowang-lab/MedSAM, branch LiteMedSAM, evaluation/compute_metrics.py), its surprises included. `correct` measures
-contours in 2D, takes each axis with its own spacing, and survives labels that are absent. Surfaces and their
-distances are those of the surface-distance library in both.
+bowang-lab/MedSAM, branch LiteMedSAM, evaluation/compute_metrics.py), oddities included. `correct` measures contours in
+2D, takes each axis with its own spacing, and allows labels that are absent. Both take surfaces and their distances
+from the surface-distance library.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,18 +17,16 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from surface_distance import lookup_tables
 
+from predict.engines.engine import BinaryMask
 from predict.errors import ScoreError
 
-# Release 0.1 asks for `ndimage.filters` and `ndimage.morphology`, which SciPy deprecates and 2.0 will not have.
+# Release 0.1 uses `ndimage.filters` and `ndimage.morphology`, which SciPy deprecates and 2.0 removes.
 surface_distance.metrics.ndimage = SimpleNamespace(filters=ndimage, morphology=ndimage)
 
 TOLERANCE = 2.0
-"""Of the NSD, as in the challenge: mm where a spacing is given, else pixels. DB-SAM takes 1 mm."""
+"""Tolerance of the NSD, as in the challenge: mm where a spacing is given, else pixels. DB-SAM takes 1 mm."""
 NSD_FROM_DSC = 0.2
-"""The challenge computes no NSD for a case whose mean DSC is not above this; it then counts 0."""
-
-Mask = NDArray[np.bool_]
-Labels = NDArray[Any]
+"""The challenge computes no NSD for a case whose mean DSC is not above this; it counts as 0."""
 
 
 class Score(NamedTuple):
@@ -38,30 +36,30 @@ class Score(NamedTuple):
     nsd: float
 
 
-def dice(truth: Mask, found: Mask) -> float:
+def dice(truth: BinaryMask, found: BinaryMask) -> float:
     """Return twice the overlap over the sum of two masks of one shape; nan where both are empty."""
     total = int(truth.sum()) + int(found.sum())
     return 2 * int((truth & found).sum()) / total if total else float("nan")
 
 
-def surface_dice(truth: Mask, found: Mask, spacing: Sequence[float], tolerance: float = TOLERANCE) -> float:
-    """Return the part of two surfaces (contours in 2D) that lies within `tolerance` of the other one.
+def surface_dice(truth: BinaryMask, found: BinaryMask, spacing: Sequence[float], tolerance: float = TOLERANCE) -> float:
+    """Return the share of two surfaces (contours in 2D) that is within `tolerance` of the other one.
 
     `spacing` and `tolerance` are in one unit, the spacing in the order of the array's axes. 0 where one mask is
     empty, nan where both are. Nikolov et al., https://arxiv.org/abs/1809.04430.
     """
-    # The library's own answer to an empty mask needs a name that NumPy 2 lacks.
+    # The library's own answer to an empty mask uses a name that NumPy 2 lacks.
     if not (truth.any() and found.any()):
         return 0.0 if truth.any() or found.any() else float("nan")
     distances = surface_distance.compute_surface_distances(truth, found, tuple(map(float, spacing)))
     return float(surface_distance.compute_surface_dice_at_tolerance(distances, tolerance))
 
 
-def slab_dice(truth: Mask, found: Mask, tolerance: float = TOLERANCE) -> float:
+def slab_dice(truth: BinaryMask, found: BinaryMask, tolerance: float = TOLERANCE) -> float:
     """Return the `surface_dice` of masks (h, w) taken as slabs one voxel thick with a spacing of 1.
 
-    It equals that of (h, w, 1) and takes a tenth of the time: what lies nearest in a slab lies at the same height, so
-    that distances are those of the plane, and either height has a surface at each corner that touches the mask.
+    It equals that of (h, w, 1) and takes a tenth of the time: the nearest point in a slab is at the same height, so
+    that distances are those of the plane, and both heights have a surface at each corner that touches the mask.
     0 where one mask is empty, nan where both are.
     """
     if not (truth.any() and found.any()):
@@ -76,7 +74,7 @@ def slab_dice(truth: Mask, found: Mask, tolerance: float = TOLERANCE) -> float:
     return float(within / (areas[0].sum() + areas[1].sum()))
 
 
-def _corner_codes(mask: Mask) -> NDArray[np.uint8]:
+def _corner_codes(mask: BinaryMask) -> NDArray[np.uint8]:
     """Return (h + 1, w + 1): at each corner between pixels, which of the four around it are in the mask (h, w)."""
     around = np.pad(mask, 1).view(np.uint8)
     code: NDArray[np.uint8] = 8 * around[:-1, :-1] + 4 * around[:-1, 1:] + 2 * around[1:, :-1] + around[1:, 1:]
@@ -94,14 +92,16 @@ def _slab_areas() -> NDArray[np.float64]:
     return both
 
 
-def score_mask(truth: Mask, found: Mask, spacing: Sequence[float] | None = None, tolerance: float = TOLERANCE) -> Score:
+def score_mask(
+    truth: BinaryMask, found: BinaryMask, spacing: Sequence[float] | None = None, tolerance: float = TOLERANCE
+) -> Score:
     """Score one mask (h, w) or (d, h, w) the `correct` way.
 
     Args:
         truth: The mask as it should be.
         found: The mask to score, of the same shape.
         spacing: mm (or any unit, then also the tolerance's) along each axis of the array; None: pixels.
-        tolerance: Of the NSD.
+        tolerance: Tolerance of the NSD.
 
     Raises:
         ScoreError: the shapes, the number of spacings or the tolerance do not fit.
@@ -111,8 +111,8 @@ def score_mask(truth: Mask, found: Mask, spacing: Sequence[float] | None = None,
 
 
 def correct(
-    truth: Labels,
-    found: Labels,
+    truth: NDArray[Any],
+    found: NDArray[Any],
     spacing: Sequence[float] | None = None,
     tolerance: float = TOLERANCE,
     labels: Sequence[int] | None = None,
@@ -123,9 +123,9 @@ def correct(
         truth: Label ids (h, w) or (d, h, w), 0 the background.
         found: The ids to score, of the same shape.
         spacing: mm along each axis of the array; None: pixels.
-        tolerance: Of the NSD, in the spacing's unit.
-        labels: The ids that count; None: all that occur in `truth` or `found`. One that only one of the two has
-            scores 0; one that neither has is left out of the mean, which is nan if none is left.
+        tolerance: Tolerance of the NSD, in the spacing's unit.
+        labels: The ids that count; None: all that occur in `truth` or `found`. An id that only one of them has scores
+            0; one that neither has is left out of the mean, which is nan if none is left.
 
     Raises:
         ScoreError: as `score_mask`.
@@ -138,22 +138,24 @@ def correct(
     return Score(*there.mean(0).tolist()) if len(there) else Score(float("nan"), float("nan"))
 
 
-def cvpr24(truth: Labels, found: Labels, spacing: Sequence[float] | None = None, tolerance: float = TOLERANCE) -> Score:
+def cvpr24(
+    truth: NDArray[Any], found: NDArray[Any], spacing: Sequence[float] | None = None, tolerance: float = TOLERANCE
+) -> Score:
     """Score a case as the challenge's code does, to its four decimal places.
 
-    What differs from `correct`:
-        2D: the masks are slabs one voxel thick with a spacing of 1, whose flat faces count as surface too: the
-        NSD is then close to an overlap of areas. The spacing plays no part.
-        3D: the spacing is applied to the axes in reverse, for it is stored x, y, z and the arrays are z, y, x.
-        Labels are 1 up to the largest in `truth`: one that neither has makes the whole case nan, with an NSD of
-        0, and ids above are not looked at.
+    Differences from `correct`:
+        2D: masks are slabs one voxel thick with a spacing of 1, whose flat faces count as surface too, so that the NSD
+        is close to an overlap of areas. The spacing has no effect.
+        3D: the spacing is applied to the axes in reverse, since it is stored x, y, z and arrays are z, y, x.
+        Labels are 1 up to the largest in `truth`: one that neither has makes the whole case nan, with an NSD of 0; ids
+        above are ignored.
         The NSD is 0 unless the mean DSC is above 0.2.
 
     Args:
         truth: Label ids (h, w) or (d, h, w), 0 the background.
         found: The ids to score, of the same shape.
         spacing: mm along each axis of the array, as for `correct` (the reversal happens here); None: 1.
-        tolerance: Of the NSD; the challenge's own is 2.
+        tolerance: Tolerance of the NSD; that of the challenge is 2.
 
     Raises:
         ScoreError: as `score_mask`.
@@ -175,10 +177,12 @@ def cvpr24_mean(scores: Sequence[Score]) -> Score:
 
 
 SCORERS: MappingProxyType[str, Callable[..., Score]] = MappingProxyType({"cvpr24": cvpr24, "correct": correct})
-"""Every scorer by its name; each takes truth, found, spacing, tolerance."""
+"""The scorers by name; each takes truth, found, spacing, tolerance."""
 
 
-def _checked(truth: Labels, found: Labels, spacing: Sequence[float] | None, tolerance: float) -> Sequence[float]:
+def _checked(
+    truth: NDArray[Any], found: NDArray[Any], spacing: Sequence[float] | None, tolerance: float
+) -> Sequence[float]:
     if truth.shape != found.shape or truth.ndim not in (2, 3):
         raise ScoreError(
             f"the reference is {truth.shape}, the segmentation {found.shape}: "

@@ -47,7 +47,7 @@ def corpus(tmp_path_factory) -> Corpus:
 def made(timed: Timed, corpus: Corpus, folder: Path):
     path = folder / f"{timed.name}.npz"
     make_case(timed, corpus, path)
-    case = ChallengeFile(path).read()  # refuses boxes that are empty or outside
+    case = ChallengeFile.from_path(path).read()  # refuses boxes that are empty or outside
     assert case.pixels.shape[: len(timed.shape)] == timed.shape
     assert len(case.boxes) == timed.objects
     return case

@@ -13,7 +13,7 @@ from benchmarks.official import Official
 from benchmarks.once import Once
 from benchmarks.predict import agree
 from predict.engines.engine import Decoded
-from predict.inputs.case import Case
+from predict.inputs.case import PromptedCase
 from predict.propagation.segment import segment_case
 
 
@@ -51,7 +51,7 @@ class Counted:
         return image
 
 
-def made(seed: int, volume: bool) -> Case:
+def made(seed: int, volume: bool) -> PromptedCase:
     """Blobs in noise, with boxes anywhere, some of one slice, some past the volume's end."""
     random = np.random.default_rng(seed)
     depth, height, width = (int(random.integers(*ends)) for ends in ((1, 7), (20, 300), (20, 300)))
@@ -64,8 +64,8 @@ def made(seed: int, volume: bool) -> Case:
         x1, y1, z1 = random.integers([x0 + 1, y0 + 1, z0], [width, height, depth + 1])
         boxes.append([x0, y0, z0, x1, y1, z1])
     if volume:
-        return Case("3DBox_CT_made", pixels, np.array(boxes))
-    return Case("2DBox_CT_made", np.stack([pixels[0]] * 3, -1), np.array(boxes)[:, [0, 1, 3, 4]])
+        return PromptedCase("3DBox_CT_made", pixels, np.array(boxes))
+    return PromptedCase("2DBox_CT_made", np.stack([pixels[0]] * 3, -1), np.array(boxes)[:, [0, 1, 3, 4]])
 
 
 class TorchOnce(Once):
@@ -84,7 +84,7 @@ def test_peers_equal_the_official_walk(tmp_path_factory, seed, volume):
     case = made(seed, volume)
     path = folder / f"{case.name}.npz"
     np.savez(path, imgs=case.pixels, boxes=case.boxes)
-    expected = segment_case(case, Engine(), "official")
+    expected = segment_case(case, Engine(), "official").paint("last").labels
     torch_logits = lambda embedding, box: torch.from_numpy(draw(embedding.numpy(), box.numpy()))  # noqa: E731
     script, kept = Counted(), Counted()
     for name, peer in {"a": Official(script, torch_logits), "b": TorchOnce(kept, draw)}.items():
@@ -109,7 +109,7 @@ def test_once_enlarges_an_image_to_opencvs_rounding(tmp_path_factory, seed):
     np.savez(path, imgs=case.pixels, boxes=case.boxes)
     (folder / "out").mkdir()
     Once(Counted(), draw).run(path, folder / "out")
-    expected = segment_case(case, Engine(), "official")
+    expected = segment_case(case, Engine(), "official").paint("last").labels
     assert np.count_nonzero(np.load(folder / "out" / path.name)["segs"] != expected) <= 1e-3 * expected.size
 
 

@@ -1,5 +1,6 @@
 """Cases from real images, a model that costs nothing, and LiteMedSAM's script said again in its plain order."""
 
+import contextlib
 import importlib.util
 import warnings
 from collections.abc import Callable, Iterator
@@ -14,7 +15,8 @@ import torch
 from torch.nn.functional import interpolate
 
 from predict.engines.engine import Decoded, Prompts
-from predict.inputs.case import Case
+from predict.errors import Fault, InputError
+from predict.inputs.case import PromptedCase
 from train.models.load import load_model
 from train.models.timm_library import load_timm
 from train.torch_engine import TorchEngine
@@ -35,13 +37,23 @@ CT = "TotalSegmentator/tests/reference_files/example_ct.nii.gz"
 CT_LABELS = "TotalSegmentator/tests/reference_files/example_seg/{}.nii.gz"
 
 
+@contextlib.contextmanager
+def refused(fault: Fault) -> Iterator[None]:
+    """The block raises an InputError of one line with this code."""
+    with pytest.raises(InputError) as caught:
+        yield
+    assert caught.value.fault is fault
+    assert caught.value.exit_code == 1
+    assert "\n" not in str(caught.value)
+
+
 def box_of(mask: np.ndarray) -> list[int]:
     """The first and last pixels of a mask, x, y(, z) first: the challenge's boxes."""
     places = [np.flatnonzero(mask.any(tuple(a for a in range(mask.ndim) if a != axis))) for axis in range(mask.ndim)]
     return [int(p[0]) for p in places[::-1]] + [int(p[-1]) for p in places[::-1]]
 
 
-def read_image(folder: Path, name: str) -> Case:
+def read_image(folder: Path, name: str) -> PromptedCase:
     """An image with the boxes of its masks, two pixels wider than they need be."""
     image, masks = IMAGES[name]
     if not (folder / image).is_file():
@@ -52,10 +64,10 @@ def read_image(folder: Path, name: str) -> Case:
         mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) > 127
         if mask.any():
             boxes.append(np.clip(np.add(box_of(mask), [-2, -2, 2, 2]), 0, np.tile(mask.shape[::-1], 2) - 1))
-    return Case(name, pixels, np.array(boxes))
+    return PromptedCase(name, pixels, np.array(boxes))
 
 
-def read_ct(folder: Path, labels: tuple[str, ...]) -> tuple[Case, np.ndarray]:
+def read_ct(folder: Path, labels: tuple[str, ...]) -> tuple[PromptedCase, np.ndarray]:
     """The abdomen CT in a window of 40/400 HU with boxes of organs, and their labels (D, H, W)."""
     if not (folder / CT).is_file():
         pytest.skip(f"the real data has no {CT}")
@@ -67,7 +79,7 @@ def read_ct(folder: Path, labels: tuple[str, ...]) -> tuple[Case, np.ndarray]:
         mask = np.asarray(nib.load(folder / CT_LABELS.format(label)).dataobj).transpose(2, 1, 0) > 0
         truth[mask] = number
         boxes.append(_middle_box(mask))
-    return Case("3DBox_CT_example", pixels, np.array(boxes)), truth
+    return PromptedCase("3DBox_CT_example", pixels, np.array(boxes)), truth
 
 
 def _middle_box(mask: np.ndarray) -> list[int]:
@@ -77,7 +89,7 @@ def _middle_box(mask: np.ndarray) -> list[int]:
     return [x0, y0, int(z[0]), x1, y1, int(z[-1])]
 
 
-def save_case(folder: Path, case: Case) -> Path:
+def save_case(folder: Path, case: PromptedCase) -> Path:
     """The case as the challenge's file."""
     path = folder / f"{case.name}.npz"
     spacing = {"spacing": np.ones(3)} if case.is_volume else {}

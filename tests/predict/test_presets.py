@@ -57,7 +57,7 @@ def test_db_sam_modules_switch_by_name(name, on):
 
 @pytest.mark.parametrize("name", ["lite-medsan", "", "timm:", "db-sam:", "db-sam:none+cross", "db-sam:spatial"])
 def test_unknown_names_are_told(name):
-    with pytest.raises(ModelError, match=r"no model is called|after `db-sam:`") as caught:
+    with pytest.raises(ModelError) as caught:
         preset(name)
     if name == "lite-medsan":
         assert "Did you mean lite-medsam?" in str(caught.value)

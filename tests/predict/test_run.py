@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import predict.outputs.write_case
 import predict.run
 from catalog.errors import OutputError
 from catalog.progress import Progress
 from predict.engines.engine import Decoded
-from predict.errors import CaseError
-from predict.inputs.case import Case
-from predict.run import Wanted, predict_case, predict_cases
+from predict.errors import Fault, InputError
+from predict.inputs.case import PromptedCase
+from predict.run import predict_case, predict_cases
+from predict.run_options import RunOptions
 
 from .conftest import FakeEngine
 
@@ -61,6 +63,9 @@ class Made:
     def target(self):
         return Path(f"{self.name}.npz")
 
+    def fingerprint(self):
+        return str(self.number)
+
     def read(self):
         self.told.tell("read", self.name)
         if self.fault is not None:
@@ -68,7 +73,9 @@ class Made:
         pixels = IMAGES[self.number].copy()
         gc.collect()
         self.told.hold(pixels)
-        return Case(self.name, pixels, np.array([[3, 4, 30, 20], [1, 1, 9, 9]]), truth=np.ones((30, 40), np.uint8))
+        return PromptedCase(
+            self.name, pixels, np.array([[3, 4, 30, 20], [1, 1, 9, 9]]), truth=np.ones((30, 40), np.uint8)
+        )
 
 
 class Quick(FakeEngine):
@@ -112,8 +119,8 @@ def names(events, what):
 def test_results_are_those_of_each_case_alone(score, tmp_path):
     told = Told()
     sources = [Made(number, told) for number in range(6)]
-    run = predict_cases(sources, {}, Quick(), Wanted(tmp_path / "run", score=score), Quiet(6))
-    alone = [predict_case(source, Quick(), Wanted(tmp_path / "alone", score=score)) for source in sources]
+    run = predict_cases(sources, {}, Quick(), RunOptions(tmp_path / "run", score=score), Quiet(6))
+    alone = [predict_case(source, Quick(), RunOptions(tmp_path / "alone", score=score)) for source in sources]
     assert [one.name for one in run.outcomes] == [one.name for one in alone] == [source.name for source in sources]
     assert [one.scores for one in run.outcomes] == [one.scores for one in alone]
     assert all(one.seconds > 0 for one in run.outcomes)
@@ -141,21 +148,21 @@ def test_the_next_case_is_read_and_the_last_one_written_meanwhile(tmp_path, monk
                 assert begun["written", f"2DBox_US_{number - 1}"].wait(20)
             return super().embed(image)
 
-    write = predict.run.write_labels
+    write = predict.outputs.write_case.write_labels
 
     def written(path, labels, scan):
         assert ("read", f"2DBox_US_{int(path.stem[-1]) + 2}") not in told.events
         begun["written", path.stem].set()
         write(path, labels, scan)
 
-    monkeypatch.setattr(predict.run, "write_labels", written)
+    monkeypatch.setattr(predict.outputs.write_case, "write_labels", written)
 
     class Telling(Made):
         def read(self):
             begun["read", self.name].set()
             return super().read()
 
-    run = predict_cases([Telling(number, told) for number in range(4)], {}, Waiting(), Wanted(tmp_path), Quiet(4))
+    run = predict_cases([Telling(number, told) for number in range(4)], {}, Waiting(), RunOptions(tmp_path), Quiet(4))
     assert len(run.outcomes) == 4
     assert told.most <= 2
     assert len(segs(tmp_path)) == 4
@@ -172,46 +179,53 @@ def test_seconds_are_those_of_reading_segmenting_and_writing(tmp_path, monkeypat
 
         return call
 
-    monkeypatch.setattr(predict.run, "perf_counter", lambda: clock)
+    for module in (predict.run, predict.outputs.write_case):
+        monkeypatch.setattr(module, "perf_counter", lambda: clock)
     monkeypatch.setattr(Made, "read", takes(1, Made.read))
     monkeypatch.setattr(Quick, "embed", takes(10, Quick.embed))
-    monkeypatch.setattr(predict.run, "write_labels", takes(100, predict.run.write_labels))
+    monkeypatch.setattr(predict.outputs.write_case, "write_labels", takes(100, predict.outputs.write_case.write_labels))
     monkeypatch.setattr("predict.scoring.score_case.score_case", takes(1000, lambda case, labels: {}))
-    wanted = Wanted(tmp_path, score=True)
+    wanted = RunOptions(tmp_path, score=True)
     run = predict_cases([Made(number, Told()) for number in range(3)], {}, Quick(), wanted, Quiet(3))
     assert [one.seconds for one in run.outcomes] == [111, 111, 111]
 
 
 def test_a_fault_stays_with_its_case_and_in_its_place(tmp_path):
     told = Told()
-    faults = {0: CaseError("no boxes"), 2: MemoryError(), 5: CaseError("damaged")}
+    faults = {0: InputError(Fault.NO_PROMPT, "no boxes"), 2: MemoryError(), 5: InputError(Fault.UNREADABLE, "damaged")}
     sources = [Made(number, told, faults.get(number)) for number in range(6)]
     progress = Quiet(6)
-    run = predict_cases(sources, {"stray": "it is not there"}, Quick(), Wanted(tmp_path, min_iou=1.01), progress)
+    run = predict_cases(
+        sources,
+        {"stray": InputError(Fault.MISSING, "it is not there")},
+        Quick(),
+        RunOptions(tmp_path, min_iou=1.01),
+        progress,
+    )
     assert [one.name for one in run.outcomes] == ["2DBox_US_1", "2DBox_US_3", "2DBox_US_4"]
-    assert run.failed == {
-        "stray": "it is not there",
-        "2DBox_US_0": "no boxes",
-        "2DBox_US_2": "there is not enough memory for it",
-        "2DBox_US_5": "damaged",
+    assert {name: error.fault for name, error in run.failed.items()} == {
+        "stray": Fault.MISSING,
+        "2DBox_US_0": Fault.NO_PROMPT,
+        "2DBox_US_2": Fault.TOO_LARGE,
+        "2DBox_US_5": Fault.UNREADABLE,
     }
     assert [line.removeprefix("failed: ").split(":")[0] for line in progress.said] == [
         "stray", *(source.name for source in sources)
     ]  # fmt: skip
-    assert not run.stopped
+    assert not run.interrupted
 
 
 def test_an_error_that_is_no_case_s_ends_the_run(tmp_path, monkeypatch):
     def full(path, labels, scan):
         raise OutputError(f"{path.name} cannot be written: the disk is full")
 
-    monkeypatch.setattr(predict.run, "write_labels", full)
+    monkeypatch.setattr(predict.outputs.write_case, "write_labels", full)
     told = Told()
     with pytest.raises(OutputError, match="2DBox_US_0"):
-        predict_cases([Made(number, told) for number in range(6)], {}, Quick(), Wanted(tmp_path), Quiet(6))
+        predict_cases([Made(number, told) for number in range(6)], {}, Quick(), RunOptions(tmp_path), Quiet(6))
     assert len(names(told.events, "read")) <= 3
     with pytest.raises(ZeroDivisionError):
-        predict_cases([Made(1, told, ZeroDivisionError())], {}, Quick(), Wanted(tmp_path), Quiet(1))
+        predict_cases([Made(1, told, ZeroDivisionError())], {}, Quick(), RunOptions(tmp_path), Quiet(1))
 
 
 @pytest.mark.parametrize("score", [False, True])
@@ -225,10 +239,10 @@ def test_an_interrupt_keeps_what_is_segmented(score, tmp_path):
     before = threading.active_count()
     progress = Quiet(6)
     sources = [Made(number, Told()) for number in range(6)]
-    run = predict_cases(sources, {}, Interrupted(), Wanted(tmp_path, score=score), progress)
-    assert run.stopped
+    run = predict_cases(sources, {}, Interrupted(), RunOptions(tmp_path, score=score), progress)
+    assert run.interrupted
     assert [one.name for one in run.outcomes] == list(segs(tmp_path)) == ["2DBox_US_0", "2DBox_US_1"]
-    assert progress.said == [f"stopped at 2DBox_US_2; what is in {tmp_path} is whole"]
+    assert progress.said[-1:] == ["Interrupted at 2DBox_US_2. Run the same command again to resume."]
     assert threading.active_count() == before
     assert not list(tmp_path.glob(".*"))
 
@@ -236,6 +250,6 @@ def test_an_interrupt_keeps_what_is_segmented(score, tmp_path):
 def test_an_interrupt_while_the_first_case_is_read(tmp_path):
     progress = Quiet(1)
     source = Made(0, Told(), KeyboardInterrupt())
-    run = predict_cases([source], {}, Quick(), Wanted(tmp_path, score=True), progress)
-    assert run.stopped
-    assert progress.said == [f"stopped at the first case; what is in {tmp_path} is whole"]
+    run = predict_cases([source], {}, Quick(), RunOptions(tmp_path, score=True), progress)
+    assert run.interrupted
+    assert progress.said == ["Interrupted at the first case. Run the same command again to resume."]

@@ -6,8 +6,25 @@ from typing import Annotated
 
 import typer
 
-from predict.cli.options import Cache, Engine, EngineName, Precision, PrecisionName, Threads
-from predict.cli.selection_options import Every, Manifest, Only, Shares, SplitSeed, Without, select, split_of
+from predict.cli.options import (
+    CacheOption,
+    EngineChoice,
+    EngineOption,
+    PrecisionChoice,
+    PrecisionOption,
+    ThreadsOption,
+)
+from predict.cli.selection_options import (
+    Every,
+    HeldOutFile,
+    Manifest,
+    Only,
+    Shares,
+    SplitSeed,
+    Without,
+    select,
+    split_of,
+)
 
 
 def evaluate(
@@ -33,6 +50,7 @@ def evaluate(
     every: Every = 1,
     shares: Shares = None,
     split_seed: SplitSeed = 0,
+    held_out: HeldOutFile = None,
     jitter: Annotated[int, typer.Option(min=0, help="Boxes are widened by 0 to so many of 256 pixels; 0: tight.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Another number draws other boxes and masks.")] = 0,
     masks_per_image: Annotated[
@@ -44,10 +62,10 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(help="Write masks.csv, cases.csv, scores.json, scores.md and worst.png here.")
     ] = None,
-    engine: Engine = EngineName.auto,
-    precision: Precision = PrecisionName.auto,
-    threads: Threads = None,
-    cache: Cache = None,
+    engine: EngineOption = EngineChoice.auto,
+    precision: PrecisionOption = PrecisionChoice.auto,
+    threads: ThreadsOption = None,
+    cache: CacheOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON in place of the tables.")] = False,
 ) -> None:
     """Score models with a box around each mask: DSC and NSD by two scorers, with intervals, ratios and ranks."""
@@ -64,7 +82,7 @@ def evaluate(
 
     from train.scoring.references import COLUMNS, Asking
 
-    samples = select(manifest, only, without, every, shares, split_seed).load(split_of(split), COLUMNS)
+    samples = select(manifest, only, without, every, shares, split_seed, held_out).load(split_of(split), COLUMNS)
 
     from predict.engines.open_engine import open_engine
 
@@ -103,6 +121,7 @@ def evaluate(
             "every": every,
             "shares": shares,
             "split_seed": split_seed,
+            "held_out": str(held_out) if held_out else None,
             "jitter": jitter,
             "seed": seed,
             "masks_per_image": masks_per_image,

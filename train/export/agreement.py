@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from predict.engines.engine import Prompts
 from predict.engines.exported import INT8_ENCODER, read_exported
-from predict.engines.graphs import Array, Graph, GraphEngine
+from predict.engines.graphs import Array, GraphEngine, RunGraph
 from predict.errors import ExportError
 from predict.prepare import fit_to, prepare_pixels
 from train.models.segmenter import Segmenter
@@ -74,14 +74,14 @@ def _open_onnx(folder: Path, precision: str) -> GraphEngine:
     return OnnxRuntimeEngine(read_exported(folder), None, precision)
 
 
-def _open_openvino(path: Path) -> Graph:
+def _open_openvino(path: Path) -> RunGraph:
     from predict.engines.openvino import shared_core
 
     compiled = shared_core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return lambda inputs: list(compiled(list(inputs)).values())
 
 
-def _open_torchscript(path: Path) -> Graph:
+def _open_torchscript(path: Path) -> RunGraph:
     module = torch.jit.load(path)  # type: ignore[no-untyped-call]
 
     @torch.inference_mode()

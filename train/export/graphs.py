@@ -26,6 +26,7 @@ from catalog.errors import OutputError
 from predict.engines.exported import ABOUT, describe
 from predict.errors import ExportError
 from predict.presets import EMBEDDING, GRID
+from train.export.share import share_weights
 from train.models.deployed import Drawing, Encoder, Ground
 from train.models.segmenter import Segmenter
 
@@ -114,6 +115,7 @@ def export_model(
                 elif form == "torchscript":
                     for graph in made:
                         write_torchscript(graph, part / f"{graph.name}.pt")
+        share_weights(part)
         told: dict[str, Any] = {
             "preset": model.preset.name,
             "image_size": model.preset.image_size,

@@ -43,6 +43,9 @@ class NpyStore:
     def finalise(self, folders: DatasetFolders, keys: Sequence[str]) -> Finalised:
         return Finalised()
 
+    def current(self, folders: DatasetFolders, keys: Sequence[str]) -> Finalised:
+        return Finalised()
+
     def discard(self, folders: DatasetFolders, finished: Collection[str], unfinished: set[tuple[str, str]]) -> None:
         for path in (folders.root / "arrays" / folders.dataset).glob("*.npy"):
             token, _, case, *_ = path.name.split("--")
@@ -62,7 +65,7 @@ class NpyWriter:
         self._name, self._masks = name, []
         return Place(self._save(name, pixels), None)
 
-    def mask(self, name: str, bits: Pixels, width: int) -> Place:
+    def mask(self, name: str, bits: Pixels, width: int, rows: tuple[int, int] | None = None) -> Place:
         self._masks.append(np.unpackbits(bits, axis=-1, count=width))
         return Place(f"{self._folder}/{self._name}--masks.npy", len(self._masks) - 1)
 

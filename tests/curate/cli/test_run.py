@@ -61,7 +61,7 @@ def test_a_failed_case_is_exit_status_1(place: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (("--axes", "q"), "x, y and z"),
+        (("--axes", "q"), "allowed: x, y, z"),
         (("--window", "liver"), "abdomen"),
         (("--store", "zip"), "shards"),
         (("--memory", "lots"), "8G"),
@@ -91,7 +91,7 @@ def test_every_fault_of_every_recipe_in_one_message(tmp_path: Path) -> None:
     assert "kits23" in unknown
 
 
-def test_no_source_is_told(tmp_path: Path) -> None:
+def test_a_missing_source(tmp_path: Path) -> None:
     assert "--source" in curate("run", "kits23", "--out", tmp_path / "out", status=2).stderr
     missing = curate("run", "kits23", "--source", tmp_path / "none", "--out", tmp_path / "out", status=2)
     assert str(tmp_path / "none") in missing.stderr
@@ -117,6 +117,34 @@ def test_recipes_schema_and_check() -> None:
     assert "KiTS23, 3 labels" in curate("check", "kits23", "recipes/kits23.yaml").stdout
 
 
+def test_recipes_can_be_filtered() -> None:
+    def listed(*words: str) -> dict[str, dict[str, object]]:
+        return {entry["recipe"]: entry for entry in json.loads(curate("recipes", "--json", *words).stdout)}
+
+    all_of_them = listed()
+    ct = listed("--modality", "ct")
+    assert set(ct) == {name for name, entry in all_of_them.items() if "CT" in entry["modalities"]}  # type: ignore[operator]
+    two = listed("--modality", "CT", "--modality", "Fundus", "--license", "cc-by-4")
+    assert {str(entry["license"]) for entry in two.values()} == {"CC-BY-4.0"}
+    assert set(listed("--anatomy", "abdomen", "--modality", "CT")) < set(ct)
+    assert {entry["status"] for entry in listed("--status", "seen").values()} == {"seen"}
+    for words in (("--modality", "CTT"), ("--anatomy", "liver"), ("--status", "done")):
+        assert "allowed" in curate("recipes", *words, status=2).stderr
+
+
+def test_the_list_of_recipes_fits_80_columns_with_the_licence_whole() -> None:
+    command = [sys.executable, "-c", "from curate.cli import main; main()", "recipes"]
+    environment = {**os.environ, "COLUMNS": "80", "NO_COLOR": "1"}
+    text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, check=True).stdout
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+    start = text.splitlines()[0].index("licence")
+    assert all(line[:start].endswith(" ") for line in text.splitlines())
+    licences = [entry["license"] for entry in json.loads(curate("recipes", "--json").stdout)]
+    shown = "".join(line[start:] for line in text.splitlines()[1:])
+    assert shown.replace(" ", "") == "".join(licences).replace(" ", "")
+
+
 def test_stats_and_sheet(place: Path, tmp_path: Path) -> None:
     counted = json.loads(curate("stats", place / "corpus", "--json").stdout)
     assert counted["cases"] == 2
@@ -132,13 +160,25 @@ def test_stats_and_sheet(place: Path, tmp_path: Path) -> None:
     assert "not a corpus" in curate("stats", tmp_path, status=2).stderr
 
 
-def test_every_command_has_help_and_stands_in_the_docs() -> None:
-    text = curate("--help").stdout
-    docs = (ROOT / "docs" / "curate.md").read_text("utf-8")
-    for command in ("run", "check", "recipes", "schema", "stats", "sheet", "scan"):
-        assert command in text
-        help_text = curate(command, "--help").stdout
-        assert f"curate {command}" in docs
-        for word in help_text.split():
-            if word.startswith("--") and word != "--help":
-                assert word.rstrip(",.") in docs, f"{word} of curate {command} is not in docs/curate.md"
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (("sheet", "--out", "{tmp}/s.gif"), 2, ".gif"),
+        (("stats", "--plot", "{tmp}/s.pdf"), 2, "figures are written as"),
+        (("sheet", "--out", "{tmp}/absent/s.png"), 1, "cannot be written: No such file"),
+        (("sheet", "--out", "{tmp}/absent/s.jpg"), 1, "cannot be written: No such file"),
+        (("stats", "--plot", "{tmp}/absent/s.svg"), 1, "cannot be written: No such file"),
+        (("stats", "--plot", "{tmp}/absent/s.html"), 1, "cannot be written: No such file"),
+        (("stats", "--csv", "{tmp}/absent/s.csv"), 1, "cannot be written: No such file"),
+        (("stats", "--csv", "{tmp}"), 1, "cannot be written: Is a directory"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_one_line(
+    place: Path, tmp_path: Path, words: tuple[str, ...], status: int, message: str
+) -> None:
+    command, *options = (word.format(tmp=tmp_path) for word in words)
+    error = curate(command, place / "corpus", *options, status=status).stderr
+    assert message in error
+    assert "Traceback" not in error
+    assert len(error.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []

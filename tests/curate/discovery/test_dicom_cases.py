@@ -96,7 +96,7 @@ def test_ids_of_fields(folder: Path) -> None:
 
 
 def test_two_series_of_one_id_are_refused(folder: Path) -> None:
-    with pytest.raises(RunError, match="two files want one name"):
+    with pytest.raises(RunError, match="two image files map to the same case id"):
         find(folder, '{series: {modality: CT}, case: "{patient}"}')
 
 
@@ -108,18 +108,18 @@ def test_two_series_of_one_id_are_refused(folder: Path) -> None:
         ('{series: {slices: "many"}}', "", "series.slices: 'many' is not allowed here; allowed: a number such as 20"),
         ("{series: {slices: [1, true]}}", "", "series.slices: .*allowed: text, a number, or a list of these"),
         ('{series: {folder: "/x"}}', "", "series.folder: '/x' is absolute"),
-        ('{series: {}, image: "x"}', "", "series: has no meaning beside `image`"),
-        ('{series: {}, not: ["x"]}', "", "not: has no meaning with `series`"),
-        ('{series: {}, case: "{patient_id}"}', "", r"case: holds \{patient_id\}, which leads back to the patient"),
+        ('{series: {}, image: "x"}', "", "series: cannot be used with `image`"),
+        ('{series: {}, not: ["x"]}', "", "not: cannot be used with `series`"),
+        ('{series: {}, case: "{patient_id}"}', "", r"case: contains \{patient_id\}, which identifies the patient"),
         ('{series: {}, case: "{name}"}', "", r"the field \{name\} is not in `series`, whose fields are: patient"),
         ('{image: "x", label: {modality: SEG}}', "labels: {a: 1}", "label: rules choose labels of DICOM series"),
         ('{series: {}, label: {modality: SEG}}', "labels: {a: 1}\nencoding: files", "encoding files needs a pattern"),
-        ('{image: "x"}', "suv: bw", "suv: 'bw' has no meaning here; allowed: in a group with `series`"),
+        ('{image: "x"}', "suv: bw", "suv: 'bw' has no effect without `series`"),
         ("{series: {}}", "encoding: dicom_seg", "labels: is missing"),
         ("{series: {}}", "encoding: rtstruct\nlabels: {a: 1}", "labels.a: 1 is not allowed here; allowed: a regular"),
         ("{series: {}}", 'encoding: rtstruct\nlabels: {a: "("}', "labels.a: .* is not allowed here; allowed: a reg"),
         ("{series: {}}", "encoding: dicom_seg\nlabels: {a: 0}", "labels.a: 0 is not allowed here; allowed: the number"),
-        ("{series: {}}", "modality: {field: modality, map: {CT: CT}}", "a map has no meaning with `series`"),
+        ("{series: {}}", "modality: {field: modality, map: {CT: CT}}", "a map cannot be used with `series`"),
     ],
 )  # fmt: skip
 def test_faults_of_recipes(cases: str, extra: str, fault: str) -> None:
@@ -174,7 +174,7 @@ def test_labels_by_pattern_of_fields(tmp_path: Path) -> None:
     assert label.name.startswith("files/")
     assert label.name.endswith(".nii.gz")
     assert "Doe" not in label.name + found.cases[0].case
-    assert label.stamps()[0][1] == 0
+    assert label.stamps(())[0][1] == 0
 
 
 def test_series_beside_files(tmp_path: Path) -> None:

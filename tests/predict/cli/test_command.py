@@ -1,7 +1,6 @@
 """The command as a user types it; the model of no cost stands in where masks are not what is looked at."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -13,42 +12,19 @@ import pytest
 from PIL import Image
 
 from predict import run as running
-from predict.cli.command import main
+from predict.engines import find
 from predict.engines import open_engine as opening
 from predict.engines.engine import Decoded
-from predict.inputs.case import Case
+from predict.inputs.case import PromptedCase
+from tests.predict.cli.conftest import error_of, labels_in, segs_of
 from tests.predict.conftest import IMAGES, FakeEngine, box_of, read_ct, read_image, save_case
 
 HEAVY = ("torch", "numpy", "cv2", "PIL", "pyarrow", "tqdm")
 RANDOM = np.random.default_rng(0)
-FLAT = Case("2DBox_US_1", RANDOM.integers(0, 256, (40, 60, 3), np.uint8), np.array([[3, 4, 30, 30], [9, 9, 50, 39]]))
-SOLID = Case("3DBox_CT_2", RANDOM.integers(0, 256, (8, 40, 60), np.uint8), np.array([[3, 4, 1, 30, 30, 7]]))
-
-
-@pytest.fixture
-def predict(monkeypatch, capsys):
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["predict", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        captured = capsys.readouterr()
-        return caught.value.code or 0, captured.out, captured.err
-
-    return call
-
-
-@pytest.fixture
-def costless(monkeypatch):
-    """The command with a model of no cost, which remembers how it was asked for."""
-    engine = FakeEngine()
-    engine.asked = []
-
-    def open_engine(*arguments, **options):
-        engine.asked.append((*arguments, options))
-        return engine, ("a remark",)
-
-    monkeypatch.setattr(opening, "open_engine", open_engine)
-    return engine
+FLAT = PromptedCase(
+    "2DBox_US_1", RANDOM.integers(0, 256, (40, 60, 3), np.uint8), np.array([[3, 4, 30, 30], [9, 9, 50, 39]])
+)
+SOLID = PromptedCase("3DBox_CT_2", RANDOM.integers(0, 256, (8, 40, 60), np.uint8), np.array([[3, 4, 1, 30, 30, 7]]))
 
 
 @pytest.fixture
@@ -58,12 +34,6 @@ def cases(tmp_path):
     for case in (FLAT, SOLID):
         save_case(folder, case)
     return folder
-
-
-def segs_of(path):
-    with np.load(path) as archive:
-        assert archive.files == ["segs"]
-        return archive["segs"]
 
 
 def failures(err):
@@ -93,12 +63,12 @@ def test_help_and_mistakes_need_no_heavy_library(arguments):
 def test_masks_have_the_names_and_shapes_of_the_cases(predict, cases, costless, tmp_path):
     out = tmp_path / "deep" / "segs"
     code, shown, err = predict(cases, "--out", out)
-    assert (code, sorted(path.name for path in out.iterdir())) == (0, ["2DBox_US_1.npz", "3DBox_CT_2.npz"])
+    assert (code, labels_in(out)) == (0, ["2DBox_US_1.npz", "3DBox_CT_2.npz", "objects.csv"])
     flat, solid = segs_of(out / "2DBox_US_1.npz"), segs_of(out / "3DBox_CT_2.npz")
     assert (flat.shape, flat.dtype, solid.shape, solid.dtype) == ((40, 60), np.uint8, (8, 40, 60), np.uint8)
     assert set(np.unique(flat)) == {0, 1, 2}
     assert [bool(part.any()) for part in solid] == [False, *[True] * 7]
-    assert re.fullmatch(r"2 of 2 cases, 3 boxes in \d+\.\d s, f32: .*\n", shown)
+    assert re.fullmatch(r"2 of 2 cases, 3 boxes in \d+\.\d s, f32: .*\nnoted: pixels under other objects: \d+\n", shown)
     assert "a remark" in err
 
 
@@ -112,6 +82,7 @@ def test_what_is_asked_for_is_taken(predict, cases, costless, tmp_path, monkeypa
     )
     options = ["--propagation", "official", "--threads", 1, "--memory", "1.5G", "--engine", "openvino"]
     options += ["--precision", "bf16", "--model", "lite-medsam=x.pth", "--cache", tmp_path]
+    monkeypatch.setattr(find, "fingerprint", lambda model: model)
     assert predict(cases, "--out", tmp_path / "segs", *options)[0] == 0
     assert predict(cases, "--out", tmp_path / "segs")[0] == 0
     assert asked == [("official", 3 << 29)] * 2 + [("clean", 1 << 29)] * 2
@@ -124,7 +95,7 @@ def test_what_is_asked_for_is_taken(predict, cases, costless, tmp_path, monkeypa
 def test_past_255_boxes_labels_have_16_bits(predict, tmp_path, costless):
     boxes = np.array([[i % 20, 2, 30 + i % 30, 39] for i in range(300)])
     boxes[299] = [40, 0, 60, 40]
-    save_case(tmp_path, Case("2DBox_Microscope_1", FLAT.pixels, boxes))
+    save_case(tmp_path, PromptedCase("2DBox_Microscope_1", FLAT.pixels, boxes))
     assert predict(tmp_path, "--out", tmp_path / "segs")[0] == 0
     segs = segs_of(tmp_path / "segs" / "2DBox_Microscope_1.npz")
     assert (segs.dtype, segs.max(), segs.shape) == (np.uint16, 300, (40, 60))
@@ -141,16 +112,14 @@ def test_one_bad_case_does_not_stop_the_others(predict, cases, costless, tmp_pat
     code, shown, err = predict(cases, "--out", out, "--boxes", boxes, "--json")
     summary = json.loads(shown)
     assert code == 1
-    assert sorted(path.name for path in out.iterdir()) == ["2DBox_US_1.npz", "3DBox_CT_2.npz"]
+    assert labels_in(out) == ["2DBox_US_1.npz", "3DBox_CT_2.npz", "objects.csv"]
     assert [one["name"] for one in summary["cases"]] == ["2DBox_US_1", "3DBox_CT_2"]
-    assert list(summary["failed"]) == ["c.png", "2DBox_US_0", "2DBox_US_3", "a", "b"]
+    assert {name: fault["code"] for name, fault in summary["failed"].items()} == {
+        "c.png": "missing", "2DBox_US_0": "unreadable", "2DBox_US_3": "box_order", "a": "unreadable", "b": "no_prompt"
+    }  # fmt: skip
     told = failures(err)
     assert [line.split(": ")[0] for line in told] == list(summary["failed"])
-    assert told[0] == f"c.png: boxes are given for it, but {cases} has no such case"
-    assert told[1].startswith("2DBox_US_0: the file is damaged")
-    assert told[2] == "2DBox_US_3: box 1 [50, 4, 9, 9] of 1: inverted: x0, y0, x1, y1 is the order"
-    assert told[3].startswith("a: a.png cannot be read")
-    assert told[4].startswith("b: nothing says where its objects are")
+    assert told == [f"{name}: {fault['message']}" for name, fault in summary["failed"].items()]
 
 
 def test_json_is_the_summary(predict, cases, costless, tmp_path):
@@ -167,6 +136,7 @@ def test_json_is_the_summary(predict, cases, costless, tmp_path):
     assert summary["by"]["modality"]["CT"] == {"seconds": seconds[1], "boxes": 1}
     assert summary["failed"] == {}
     assert summary["precision"] == "f32"
+    assert [(note["case"], note["code"]) for note in summary["notes"]] == [("2DBox_US_1", "hidden")]
 
 
 def test_a_folder_of_bad_cases_alone_still_gives_json(predict, tmp_path, costless):
@@ -211,7 +181,7 @@ def test_a_mixed_folder(predict, mixed, costless, tmp_path):
     out, look = tmp_path / "segs", tmp_path / "look"
     code, _, err = predict(folder, "--out", out, "--boxes", boxes, "--window", "40/400", "--overlay", look)
     assert code == 0, err
-    assert sorted(path.name for path in out.iterdir()) == ["3DBox_CT_2.npz", "objects.csv", "polyp.png", "scan.nii.gz"]
+    assert labels_in(out) == ["3DBox_CT_2.npz", "objects.csv", "polyp.png", "scan.nii.gz"]
     flat = cv2.imread(str(out / "polyp.png"), cv2.IMREAD_UNCHANGED)
     assert (flat.shape, flat.dtype, set(np.unique(flat))) == ((40, 60), np.uint8, {0, 1})
     scan, labels = nib.load(folder / "scan.nii.gz"), nib.load(out / "scan.nii.gz")
@@ -225,9 +195,13 @@ def test_a_mixed_folder(predict, mixed, costless, tmp_path):
     assert y0 >= 1
     assert max(x1, y1) <= 10  # a logit's width more
     assert sorted(path.name for path in look.iterdir()) == ["3DBox_CT_2.png", "polyp.png", "scan.png"]
-    assert (out / "objects.csv").read_text().splitlines()[1:] == [
-        "polyp.png,1,polyp,1.0000,1", "scan.nii.gz,1,liver,1.0000,1", "scan.nii.gz,2,spleen,1.0000,1"
-    ]  # fmt: skip
+    rows = [row.split(",")[:5] for row in (out / "objects.csv").read_text().splitlines()[1:]]
+    assert rows == [
+        ["3DBox_CT_2.npz", "1", "", "1.0000", "1"],
+        ["polyp.png", "1", "polyp", "1.0000", "1"],
+        ["scan.nii.gz", "1", "liver", "1.0000", "1"],
+        ["scan.nii.gz", "2", "spleen", "1.0000", "1"],
+    ]
 
 
 class Doubtful(FakeEngine):
@@ -243,14 +217,14 @@ def test_objects_below_the_least_iou_are_not_drawn(predict, mixed, monkeypatch, 
     folder = tmp_path / "flat"
     folder.mkdir()
     save_case(folder, FLAT)
-    save_case(folder, Case(SOLID.name, SOLID.pixels, np.tile(SOLID.boxes, (3, 1))))
-    code, shown, err = predict(folder, "--out", tmp_path / "segs", "--min-iou", 0.5, "--json")
+    save_case(folder, PromptedCase(SOLID.name, SOLID.pixels, np.tile(SOLID.boxes, (3, 1))))
+    code, shown, _ = predict(folder, "--out", tmp_path / "segs", "--min-iou", 0.5, "--json")
     summary = json.loads(shown)
     assert code == 0
     assert [one["dropped"] for one in summary["cases"]] == [[], [3]]
-    assert "3DBox_CT_2: not drawn, below --min-iou: object 3" in err
+    assert ("3DBox_CT_2", "not_drawn", 1) in [(n["case"], n["code"], n["count"]) for n in summary["notes"]]
     assert np.unique(segs_of(tmp_path / "segs" / "3DBox_CT_2.npz")).tolist() == [0, 2]
-    code, shown, err = predict(folder, "--out", tmp_path / "segs", "--min-iou", 0.95, "--json")
+    _, shown, _ = predict(folder, "--out", tmp_path / "segs", "--min-iou", 0.95, "--json")
     assert [one["dropped"] for one in json.loads(shown)["cases"]] == [[1, 2], [1, 2, 3]]
     assert not segs_of(tmp_path / "segs" / "2DBox_US_1.npz").any()
 
@@ -270,7 +244,7 @@ def test_cases_are_scored_by_their_reference(predict, cases, costless, tmp_path)
     assert flat["dsc"] < flat["dsc_cvpr24"] < 1  # cvpr24 looks at no label above the largest of the truth
     assert summary["mean"]["dsc"] == pytest.approx((flat["dsc"] + 1) / 2, abs=1e-4)
     tables = {path.name for path in (tmp_path / "segs").glob("*.csv")}
-    assert tables == {"metrics.csv", "running_time.csv"}
+    assert tables == {"metrics.csv", "running_time.csv", "objects.csv"}
     code, shown, _ = predict(cases, "--out", tmp_path / "segs", "--score", "--boxes-from", "gts")
     assert code == 0
     assert [line.split()[0] for line in shown.splitlines()] == ["modality", "CT", "US", "mean", "2"]
@@ -299,36 +273,49 @@ def test_a_corpus(predict, corpora, costless, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "code"),
     [
-        (["{cases}"], "--out"),
-        (["--out", "{tmp}/o"], "give either a folder of cases or --manifest"),
-        (["{cases}", "--manifest", "{tmp}", "--out", "{tmp}/o"], "give either a folder of cases or --manifest"),
-        (["--manifest", "{tmp}", "--out", "{tmp}/o"], "is not a corpus"),
-        (["--manifest", "{tmp}", "--out", "{tmp}/o", "--boxes", "b.csv"], "leave out --boxes"),
-        (["{tmp}/none", "--out", "{tmp}/o"], "is no folder"),
-        (["{tmp}", "--out", "{tmp}/o"], "has no case (.npz, .png"),
-        (["{cases}", "--out", "{cases}"], "which would be overwritten"),
-        (["{cases}", "--out", "{tmp}/o", "--overlay", "{tmp}/o"], "whose labels it would overwrite"),
-        (["{cases}", "--out", "{cases}/2DBox_US_1.npz"], "cannot be made: File exists"),
-        (["{cases}", "--out", "{tmp}/o", "--propagation", "dirty"], "'clean', 'official'"),
-        (["{cases}", "--out", "{tmp}/o", "--threads", "0"], "Invalid value for '--threads'"),
-        (["{cases}", "--out", "{tmp}/o", "--memory", "much"], "'much' is no size; write 1G or 512M"),
-        (["{cases}", "--out", "{tmp}/o", "--window", "liver"], "'liver' is no window; allowed: abdomen"),
-        (["{cases}", "--out", "{tmp}/o", "--min-iou", "2"], "Invalid value for '--min-iou'"),
-        (["{cases}", "--out", "{tmp}/o", "--boxes", "{tmp}/b.csv"], "b.csv cannot be read"),
-        (["{cases}", "--out", "{tmp}/o", "--boxes-from", "masks"], "it can be gts alone"),
-        (["{cases}", "--out", "{tmp}/o", "--boxes-from", "gts", "--boxes", "b"], "boxes come from one of them"),
-        (["{cases}", "--out", "{tmp}/o", "--truth", "{tmp}/t"], "is no folder"),
-        (["{cases}", "--out", "{tmp}/o", "--only", "modality=CT"], "--only chooses masks of a --manifest"),
+        (["--out", "{tmp}/o"], "options"),
+        (["{cases}", "--manifest", "{tmp}", "--out", "{tmp}/o"], "options"),
+        (["--manifest", "{tmp}", "--out", "{tmp}/o", "--boxes", "b.csv"], "options"),
+        (["{tmp}/none", "--out", "{tmp}/o"], "folder"),
+        (["{tmp}/empty", "--out", "{tmp}/o"], "folder"),
+        (["{cases}", "--out", "{cases}"], "folder"),
+        (["{cases}", "--out", "{tmp}/o", "--overlay", "{tmp}/o"], "folder"),
+        (["{cases}", "--out", "{cases}/2DBox_US_1.npz"], "folder"),
+        (["{cases}", "--out", "{tmp}/o", "--memory", "much"], "options"),
+        (["{cases}", "--out", "{tmp}/o", "--window", "liver"], "options"),
+        (["{cases}", "--out", "{tmp}/o", "--boxes", "{tmp}/b.csv"], "prompts"),
+        (["{cases}", "--out", "{tmp}/o", "--boxes-from", "masks"], "options"),
+        (["{cases}", "--out", "{tmp}/o", "--boxes-from", "gts", "--boxes", "b"], "options"),
+        (["{cases}", "--out", "{tmp}/o", "--boxes", "whole", "--box", "1,2,3,4"], "options"),
+        (["{cases}", "--out", "{tmp}/o", "--box", "1,2,3,4"], "options"),
+        (["{cases}/2DBox_US_1.npz", "--out", "{tmp}/o", "--box", "1,2,3"], "options"),
+        (["{cases}", "--out", "{tmp}/o", "--truth", "{tmp}/t"], "folder"),
+        (["{cases}", "--out", "{tmp}/o", "--only", "modality=CT"], "options"),
     ],
 )
-def test_asking_wrongly_ends_in_2(arguments, message, predict, cases, costless, tmp_path):
-    code, shown, err = predict(*(one.format(cases=cases, tmp=tmp_path) for one in arguments))
-    assert (code, shown) == (2, "")
-    assert message in " ".join(err.split())
-    assert "Traceback" not in err
+def test_usage_errors_end_in_2_and_write_nothing(arguments, code, predict, cases, costless, tmp_path):
+    (tmp_path / "empty").mkdir()
+    words = [one.format(cases=cases, tmp=tmp_path) for one in arguments]
+    assert error_of(*words).code == code
+    status, shown, err = predict(*words)
+    assert (status, shown) == (2, "")
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
     assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("option", ["--propagation=dirty", "--threads=0", "--min-iou=2", "--overlaps=all", "--none"])
+def test_values_of_options_are_checked(option, predict, cases, costless, tmp_path):
+    code, shown, err = predict(cases, "--out", tmp_path / "o", option)
+    assert (code, shown) == (2, "")
+    assert option.split("=")[0] in err
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_folder_that_is_not_a_corpus_ends_in_2(predict, costless, tmp_path):
+    assert predict("--manifest", tmp_path, "--out", tmp_path / "o")[0] == 2
 
 
 @pytest.mark.parametrize("model", ["lite-medsan", "lite-medsam=none.pth", "swin-t"])
@@ -362,7 +349,7 @@ def test_no_module_of_the_inputs_needs_torch(mixed, tmp_path):
     )
     arguments = [folder, "--out", tmp_path / "o", "--boxes", boxes, "--overlay", tmp_path / "look"]
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
-    assert (done.returncode, len(list((tmp_path / "o").iterdir()))) == (0, 4), done.stderr
+    assert (done.returncode, len(labels_in(tmp_path / "o"))) == (0, 4), done.stderr
 
 
 def test_what_scoring_lacks_is_told_before_anything_is_done(predict, cases, costless, tmp_path, monkeypatch):
@@ -376,17 +363,18 @@ def test_what_scoring_lacks_is_told_before_anything_is_done(predict, cases, cost
 
 def test_a_write_that_fails_leaves_nothing_half_done(predict, cases, costless, tmp_path, monkeypatch):
     out = tmp_path / "segs"
-    out.mkdir()
-    (out / "2DBox_US_1.npz").write_bytes(b"earlier")
+    assert predict(cases, "--out", out)[0] == 0
+    before = (out / "2DBox_US_1.npz").read_bytes()
 
     def full(number):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("catalog.atomic.os.fsync", full)
-    code, _, err = predict(cases, "--out", out)
+    code, _, err = predict(cases, "--out", out, "--overwrite")
     assert code == 1
     assert "2DBox_US_1.npz cannot be written: No space left on device" in err.splitlines()[-1]
-    assert [(path.name, path.read_bytes()) for path in out.iterdir()] == [("2DBox_US_1.npz", b"earlier")]
+    assert (out / "2DBox_US_1.npz").read_bytes() == before
+    assert labels_in(out) == ["2DBox_US_1.npz", "3DBox_CT_2.npz", "objects.csv"]
 
 
 def test_an_interrupt_leaves_whole_files(predict, cases, costless, tmp_path, monkeypatch):
@@ -399,9 +387,16 @@ def test_an_interrupt_leaves_whole_files(predict, cases, costless, tmp_path, mon
     out = tmp_path / "segs"
     code, shown, err = predict(cases, "--out", out)
     assert code == 1
-    assert "stopped at 3DBox_CT_2" in err
+    assert "Interrupted at 3DBox_CT_2" in err
     assert shown.startswith("1 of 2 cases")
-    assert [path.name for path in out.iterdir()] == ["2DBox_US_1.npz"]
+    assert labels_in(out) == ["2DBox_US_1.npz", "objects.csv"]
+    monkeypatch.delattr(costless, "embed")
+    code, shown, _ = predict(cases, "--out", out)  # goes on
+    assert code == 0
+    assert shown.startswith("1 of 2 cases, 1 boxes")
+    assert "1 finished before" in shown
+    assert len(costless.encoded) == 2 + 7
+    assert labels_in(out) == ["2DBox_US_1.npz", "3DBox_CT_2.npz", "objects.csv"]
 
 
 def test_too_little_memory_fails_the_case_alone(predict, cases, costless, tmp_path, monkeypatch):
@@ -414,34 +409,7 @@ def test_too_little_memory_fails_the_case_alone(predict, cases, costless, tmp_pa
     monkeypatch.setattr(costless, "embed", fail, raising=False)
     code, _, err = predict(cases, "--out", tmp_path / "segs")
     assert (code, failures(err)) == (1, ["2DBox_US_1: there is not enough memory for it"])
-    assert [path.name for path in (tmp_path / "segs").iterdir()] == ["3DBox_CT_2.npz"]
-
-
-def test_a_terminal_shows_bars():
-    termios = pytest.importorskip("termios", reason="needs a pseudo-terminal")
-    lead, follow = os.openpty()
-    termios.tcsetwinsize(follow, (24, 100))
-    code = (
-        "import sys, time\n"
-        "from catalog.progress import Progress\n"
-        "with Progress(2, step='slice') as progress:\n"
-        "    progress.begin('3DBox_CT_2')\n"
-        "    progress.step(3, 7)\n"
-        "    progress.say('failed: x')\n"
-        "    progress.advance()\n"
-    )
-    with subprocess.Popen([sys.executable, "-c", code], stderr=follow, stdout=subprocess.DEVNULL) as process:
-        os.close(follow)
-        shown = b""
-        try:
-            while part := os.read(lead, 4096):
-                shown += part
-        except OSError:  # how Linux tells that the other end is closed
-            pass
-        os.close(lead)
-    assert process.returncode == 0
-    assert b"1/2" in shown
-    assert b"failed: x" in shown
+    assert labels_in(tmp_path / "segs") == ["3DBox_CT_2.npz"]
 
 
 def test_real_cases_end_to_end(predict, ours, shared_data, tmp_path, monkeypatch):
@@ -450,7 +418,7 @@ def test_real_cases_end_to_end(predict, ours, shared_data, tmp_path, monkeypatch
     solid, truth = read_ct(shared_data, ("liver", "spleen"))
     boxes = solid.boxes.copy()
     boxes[:, 2], boxes[:, 5] = 95, 95
-    for case in (flat, Case(solid.name, solid.pixels, boxes)):
+    for case in (flat, PromptedCase(solid.name, solid.pixels, boxes)):
         save_case(tmp_path, case)
     out = tmp_path / "segs"
     assert predict(tmp_path, "--out", out)[0] == 0

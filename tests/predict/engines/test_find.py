@@ -9,7 +9,7 @@ import pytest
 import predict.engines.find
 import train.export.on_demand
 from predict.engines.exported import FORMAT, digest, read_exported
-from predict.engines.find import find_exported, user_cache
+from predict.engines.find import find_exported, fingerprint, user_cache
 from predict.errors import ModelError, WeightsError
 from train.models.weights import save_weights
 
@@ -41,7 +41,7 @@ def test_a_folder_is_what_lies_in_it(exported, tmp_path, made):
     assert (found.folder, found.preset, found.image_size, remarks) == (exported, "repvit-m0.6", 256, ())
     assert set(found.digests) == {"encoder", "ground", "mask", "decoder"}
     for name, expected in found.digests.items():
-        assert digest(found.path(name)) == expected
+        assert expected == f"{digest(found.path(name))}+{digest(exported / 'shared.bin')}"
     assert not made
 
 
@@ -87,8 +87,8 @@ def test_a_model_that_comes_with_the_package_needs_nothing(tmp_path, exported, m
     [
         ("lite-medsma", ModelError, "Did you mean lite-medsam"),
         ("swin-t", WeightsError, r"write swin-t=FILE"),
-        ("lite-medsam=missing.pth", WeightsError, "missing.pth is no file"),
-        ("nothing=missing.pth", WeightsError, "missing.pth is no file"),
+        ("lite-medsam=missing.pth", WeightsError, "missing.pth is not a file"),
+        ("nothing=missing.pth", WeightsError, "missing.pth is not a file"),
     ],
 )
 def test_what_cannot_be_found(tmp_path, made, text, error, told):
@@ -111,3 +111,13 @@ def test_the_users_cache(monkeypatch, tmp_path):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
     assert user_cache() == tmp_path / "home" / ".cache" / "medcorpus"
+
+
+def test_fingerprints_change_with_the_weights(exported, tmp_path, small_model):
+    path = tmp_path / "mine.safetensors"
+    save_weights(small_model, path, {"preset": "repvit-m0.6"})
+    found = [fingerprint(model) for model in ("effnet-lite0", "lite-medsam", str(exported), str(path))]
+    assert len(set(found)) == 4
+    assert fingerprint(f"repvit-m0.6={path}") == found[3]
+    path.write_bytes(path.read_bytes() + b" ")
+    assert fingerprint(str(path)) != found[3]

@@ -83,6 +83,25 @@ def test_no_prompt_no_mask(engine, image):
     assert list(engine.decode(engine.embed(image), Prompts(boxes=BOXES[:0]))) == []
 
 
+def test_numbers_of_points_share_graphs_and_few_are_held(exported, tmp_path, image, monkeypatch):
+    pytest.importorskip("openvino")
+    monkeypatch.setattr("predict.engines.openvino.SHAPES", 2)
+    engine, _ = open_engine("openvino", str(exported), threads=1, cache=tmp_path)
+    embedding = engine.embed(image)
+    random = np.random.default_rng(0)
+    many = [random.uniform(0, 255, (1, count, 2)).astype(np.float32) for count in range(1, 12)]
+
+    def logits():
+        prompts = [Prompts(points=points, signs=np.ones(points.shape[:2], np.int64)) for points in many]
+        return [next(iter(engine.decode(embedding, one))).logits for one in prompts]
+
+    first = logits()
+    # the encoder, the ground, and decoders of 1, 2, 4, 8 and 16 points
+    assert len(list((tmp_path / "compiled").iterdir())) == 7
+    for again, expected in zip(logits(), first, strict=True):
+        np.testing.assert_array_equal(again, expected)
+
+
 @pytest.mark.parametrize("damage", ["flipped", "cut", "empty"])
 def test_a_damaged_compiled_model_is_made_anew(exported, tmp_path, image, damage):
     pytest.importorskip("openvino")
@@ -112,7 +131,7 @@ def test_a_cache_that_cannot_be_written_is_told(exported, tmp_path, image):
     (tmp_path / "file").write_bytes(b"")
     engine, _ = open_engine("openvino", str(exported), cache=tmp_path / "file")
     engine.embed(image)
-    assert "not kept" in engine.remarks[0]
+    assert "not cached" in engine.cache_faults[0]
 
 
 ALONE = """
@@ -127,11 +146,11 @@ class Wall:
 sys.meta_path.insert(0, Wall())
 import numpy as np
 from predict.engines.open_engine import open_engine
-from predict.inputs.case import Case
+from predict.inputs.case import PromptedCase
 from predict.propagation.segment import segment_case
 engine, remarks = open_engine(sys.argv[1], sys.argv[2], cache=__import__("pathlib").Path(sys.argv[3]))
 pixels = np.random.default_rng(0).integers(0, 255, (3, 60, 80), np.uint8)
-segs = segment_case(Case("3DBox_CT_1", pixels, np.array([[5, 5, 0, 50, 40, 2], [1, 1, 1, 9, 9, 1]])), engine)
+segs = segment_case(PromptedCase("3DBox_CT_1", pixels, np.array([[5, 5, 0, 50, 40, 2], [1, 1, 1, 9, 9, 1]])), engine)
 assert segs.shape == (3, 60, 80)
 assert not {"torch", "onnx"} & set(sys.modules)
 """
@@ -147,9 +166,9 @@ def test_torch_is_never_imported(exported, tmp_path, name):
 
 
 def test_an_engine_that_cannot_is_refused(exported, tmp_path, monkeypatch):
-    with pytest.raises(ModelError, match="torch runs weights"):
+    with pytest.raises(ModelError, match="holds graphs, torch runs weights"):
         open_engine("torch", str(exported))
-    with pytest.raises(ModelError, match="torch does not do bf16"):
+    with pytest.raises(ModelError, match="torch does not support bf16"):
         open_engine("torch", "lite-medsam", precision="bf16")
     with pytest.raises(ModelError, match="no encoder in 8-bit integers"):
         open_engine("onnxruntime", str(exported), precision="int8", cache=tmp_path)
@@ -180,7 +199,7 @@ def test_bf16_is_refused_where_the_cpu_has_none(exported, tmp_path, bfloat16):
     if bfloat16:
         assert open_engine("openvino", str(exported), precision="bf16", cache=tmp_path)[0].precision == "bf16"
     else:
-        with pytest.raises(ModelError, match="no bfloat16"):
+        with pytest.raises(ModelError, match="does not support bfloat16"):
             open_engine("openvino", str(exported), precision="bf16", cache=tmp_path)
     assert open_engine("openvino", str(exported), cache=tmp_path)[0].precision == "f32"
 
@@ -190,7 +209,7 @@ def test_auto_is_bf16_where_it_can_be_had(name, exported, tmp_path, bfloat16):
     pytest.importorskip("onnxruntime")
     engine, remarks = open_engine(name, str(exported), precision="auto", cache=tmp_path)
     expected = "bf16" if bfloat16 and name != "onnxruntime" else "f32"
-    assert (engine.precision, remarks) == (expected, (f"computed in {expected}",))
+    assert (engine.precision, remarks) == (expected, (f"precision {expected}",))
     assert open_engine(name, str(exported), precision="f32", cache=tmp_path)[1] == ()
 
 
@@ -219,7 +238,7 @@ def test_auto_falls_back_on_torch_in_f32(monkeypatch, tmp_path):
     engine, remarks = open_engine("auto", "lite-medsam", precision="auto", cache=tmp_path)
     assert isinstance(engine, TorchEngine)
     assert engine.precision == "f32"
-    assert remarks[-2:] == ("run by torch, which is slow: it does not do what the model does", "computed in f32")
+    assert remarks[-2:] == ("run by torch, which is slow: it does not do what the model does", "precision f32")
 
 
 def test_auto_takes_the_fastest(exported, tmp_path, monkeypatch):
@@ -243,5 +262,5 @@ def test_a_damaged_folder_is_refused(exported, tmp_path):
     with pytest.raises(WeightsError, match=r"model.json is damaged"):
         open_engine("auto", str(copy), cache=tmp_path)
     (copy / "model.json").unlink()
-    with pytest.raises(WeightsError, match="no exported model"):
+    with pytest.raises(WeightsError, match="is not an exported model"):
         open_engine("auto", str(copy), cache=tmp_path)

@@ -4,11 +4,14 @@ import zipfile
 import numpy as np
 import pytest
 
-from predict.errors import CaseError
+from predict.errors import Fault, InputError
 from predict.inputs.case import modality_of
 from predict.inputs.challenge import ChallengeFile
-from predict.inputs.request import Request
-from predict.prompts.tables import Objects
+from predict.inputs.input_options import InputOptions
+from predict.inputs.label_files import LabelFolder
+from predict.notes import NoteKind
+from predict.prompts.tables import NamedBoxes
+from tests.predict.conftest import refused
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
 VOLUME = np.random.default_rng(0).integers(0, 256, (5, 40, 60), np.uint8)
@@ -17,7 +20,7 @@ BOX_3D = np.array([[3, 4, 1, 20, 30, 3]])
 
 
 def read_case(path, **request):
-    return ChallengeFile(path, Request(**request)).read()
+    return ChallengeFile.from_path(path, InputOptions(**request)).read()
 
 
 def save(folder, name="2DBox_CT_1", **arrays):
@@ -50,100 +53,128 @@ def test_boxes_keep_their_dtype(dtype, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "box", [[0, 0, 0, 60, 40, 5], [59, 39, 4, 60, 40, 4], [3, 4, 2, 20, 30, 2], [0, 0, 0, 1, 1, 0]]
+    "box", [[0, 0, 0, 59, 39, 4], [59, 39, 4, 59, 39, 4], [3, 4, 2, 20, 30, 2], [9, 9, 0, 9, 30, 3], [0, 0, 0, 0, 0, 0]]
 )
-def test_boxes_up_to_the_edge_and_of_one_slice_are_right(box, tmp_path):
-    assert read_case(save(tmp_path, "3DBox_CT_1", imgs=VOLUME, boxes=np.array([box]))).boxes.tolist() == [box]
+def test_boxes_up_to_the_edge_of_one_pixel_and_of_one_slice_are_right(box, tmp_path):
+    case = read_case(save(tmp_path, "3DBox_CT_1", imgs=VOLUME, boxes=np.array([box])))
+    assert case.boxes.tolist() == [box]
+    assert case.notes == ()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "float32"])
+def test_boxes_past_the_border_are_clipped_and_counted(dtype, tmp_path):
+    boxes = np.array([[3, 4, 60, 40], [3, 4, 20, 30], [0, 0, 200, 39], [59, 0, 60, 9]], dtype)
+    path = save(tmp_path, imgs=IMAGE, boxes=boxes)
+    case = read_case(path)
+    assert case.boxes.tolist() == [[3, 4, 59, 39], [3, 4, 20, 30], [0, 0, 59, 39], [59, 0, 59, 9]]
+    assert case.boxes.dtype == dtype
+    assert [(note.kind, note.count) for note in case.notes] == [(NoteKind.CLIPPED, 3)]
+    with refused(Fault.BOX_OUTSIDE):
+        read_case(path, strict=True)
+
+
+def test_negative_corners_are_clipped_too(tmp_path):
+    case = read_case(save(tmp_path, "3DBox_CT_1", imgs=VOLUME, boxes=np.array([[-3, 4, -1, 9, 30, 7]])))
+    assert case.boxes.tolist() == [[0, 4, 0, 9, 30, 4]]
+    assert case.notes[0].count == 1
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("volume", [False, True])
+def test_every_shape_of_one_meaning_is_taken(channels, volume, tmp_path):
+    plain, boxes = (VOLUME, BOX_3D) if volume else (IMAGE[..., 0], BOX)
+    imgs = np.stack([plain, 255 - plain, plain // 2, plain // 3][:channels], -1)
+    case = read_case(save(tmp_path, "case", imgs=imgs, boxes=boxes[0]))
+    np.testing.assert_array_equal(case.pixels, plain if channels == 1 else imgs[..., :3])
+    np.testing.assert_array_equal(case.boxes, boxes)
 
 
 @pytest.mark.parametrize(
-    ("arrays", "message"),
+    ("arrays", "fault"),
     [
-        ({"image": IMAGE, "boxes": BOX}, "no key imgs; the keys are: image, boxes"),
-        ({"imgs": IMAGE}, "no key boxes"),
-        ({"x": IMAGE}, "no key imgs and no boxes"),
-        ({"imgs": IMAGE / 255, "boxes": BOX}, "imgs are float64; they must be 8-bit"),
-        ({"imgs": IMAGE.astype(np.int16) * 10, "boxes": BOX}, r"imgs run from 0 to 2550; .* window"),
-        ({"imgs": IMAGE.astype(np.int16) - 1, "boxes": BOX}, r"imgs run from -1 to 254"),
-        ({"imgs": IMAGE > 3, "boxes": BOX}, "imgs are bool"),
-        ({"imgs": IMAGE[:, :0], "boxes": BOX}, r"imgs is \(40, 0, 3\)"),
-        ({"imgs": IMAGE[..., :2], "boxes": BOX}, r"imgs is \(40, 60, 2\); with boxes of 4 numbers it must be"),
-        ({"imgs": IMAGE[0, 0], "boxes": BOX}, r"imgs is \(3\)"),
-        ({"imgs": IMAGE, "boxes": BOX[:0]}, "there are no boxes"),
-        ({"imgs": IMAGE, "boxes": np.zeros(0)}, "there are no boxes"),
-        ({"imgs": IMAGE, "boxes": BOX[0]}, r"boxes are \(4\); they must be \(N, 4\)"),
-        ({"imgs": IMAGE, "boxes": BOX[:, :3]}, r"boxes are \(1, 3\)"),
-        ({"imgs": IMAGE, "boxes": BOX.astype(str)}, "boxes are <U"),
-        ({"imgs": IMAGE, "boxes": BOX * np.nan}, r"box \[nan.*not finite"),
-        ({"imgs": IMAGE, "boxes": BOX_3D}, "the name says 2D, but boxes have 6 numbers each"),
-        ({"imgs": IMAGE, "boxes": np.array([[3, 4, 61, 30]])}, r"outside the image of 40 x 60 pixels"),
-        ({"imgs": IMAGE, "boxes": np.array([[-1, 4, 9, 30]])}, "outside the image"),
-        ({"imgs": IMAGE, "boxes": np.array([[60, 4, 60, 30]])}, "empty"),
-        ({"imgs": IMAGE, "boxes": np.array([[9, 30, 9, 31]])}, r"box 1 \[9, 30, 9, 31\] of 1: empty"),
-        ({"imgs": IMAGE, "boxes": np.array([[20, 4, 3, 30]])}, "inverted: x0, y0, x1, y1 is the order"),
-        ({"imgs": IMAGE, "boxes": np.array([[9, 3, 3, 30], *[[0, 0, 9, 9]] * 3, *[[9, 3, 3, 30]] * 4], np.uint8)},
-         r"boxes 1 \[9, 3, 3, 30\], 5 .*, 6 .*, and 2 more of 8: inverted"),
-        ({"imgs": IMAGE, "boxes": np.tile(BOX, (100_000, 1))}, "100000 boxes; labels go to 65535"),
-        ({"imgs": np.array([{}], object), "boxes": BOX}, "damaged or no .npz: Object arrays"),
+        ({"image": IMAGE, "boxes": BOX}, Fault.KEYS),
+        ({"imgs": IMAGE}, Fault.KEYS),
+        ({"imgs": IMAGE / 255, "boxes": BOX}, Fault.RANGE),
+        ({"imgs": IMAGE.astype(np.int16) * 10, "boxes": BOX}, Fault.RANGE),
+        ({"imgs": IMAGE.astype(np.int16) - 1, "boxes": BOX}, Fault.RANGE),
+        ({"imgs": IMAGE > 3, "boxes": BOX}, Fault.RANGE),
+        ({"imgs": IMAGE[:, :0], "boxes": BOX}, Fault.FORM),
+        ({"imgs": IMAGE[..., :2], "boxes": BOX}, Fault.FORM),
+        ({"imgs": IMAGE[0, 0], "boxes": BOX}, Fault.FORM),
+        ({"imgs": IMAGE, "boxes": BOX[:0]}, Fault.NO_PROMPT),
+        ({"imgs": IMAGE, "boxes": np.zeros(0)}, Fault.NO_PROMPT),
+        ({"imgs": IMAGE, "boxes": BOX[:, :3]}, Fault.BOX_FORM),
+        ({"imgs": IMAGE, "boxes": BOX[None]}, Fault.BOX_FORM),
+        ({"imgs": IMAGE, "boxes": BOX.astype(str)}, Fault.BOX_FORM),
+        ({"imgs": IMAGE, "boxes": BOX * np.nan}, Fault.BOX_FORM),
+        ({"imgs": IMAGE, "boxes": BOX_3D}, Fault.BOX_FORM),
+        ({"imgs": IMAGE, "boxes": np.array([[60, 4, 60, 30]])}, Fault.BOX_OUTSIDE),
+        ({"imgs": IMAGE, "boxes": np.array([[-9, 4, -1, 30]])}, Fault.BOX_OUTSIDE),
+        ({"imgs": IMAGE, "boxes": np.array([[20, 4, 3, 30]])}, Fault.BOX_ORDER),
+        ({"imgs": IMAGE, "boxes": np.tile(BOX, (100_000, 1))}, Fault.BOX_COUNT),
+        ({"imgs": np.array([{}], object), "boxes": BOX}, Fault.UNREADABLE),
     ],
-)  # fmt: skip
-def test_bad_images_are_told(arrays, message, tmp_path):
-    with pytest.raises(CaseError, match=message) as caught:
+)
+def test_bad_images_are_refused(arrays, fault, tmp_path):
+    with refused(fault):
         read_case(save(tmp_path, **arrays))
-    assert "\n" not in str(caught.value)
-    assert caught.value.exit_code == 1
+
+
+def test_the_first_bad_boxes_are_named(tmp_path):
+    boxes = np.array([[9, 3, 3, 30], *[[0, 0, 9, 9]] * 3, *[[9, 3, 3, 30]] * 4], np.uint8)
+    with pytest.raises(InputError, match=r"^boxes 1 \[9, 3, 3, 30\], 5 .*, 6 .* and 2 more of 8: inverted"):
+        read_case(save(tmp_path, imgs=IMAGE, boxes=boxes))
 
 
 @pytest.mark.parametrize(
-    ("name", "boxes", "message"),
+    ("name", "boxes", "fault"),
     [
-        ("3DBox_CT_1", BOX, "the name says 3D, but boxes have 4 numbers"),
-        ("case", BOX, r"imgs is \(5, 40, 60\); with boxes of 4 numbers it must be \(H, W, 3\)"),
-        ("3DBox_CT_1", np.array([[3, 4, 3, 20, 30, 1]]), "inverted: x0, y0, z0, x1, y1, z1 is the order"),
-        ("3DBox_CT_1", np.array([[3, 4, 5, 20, 30, 5]]), "outside the volume of 5 x 40 x 60"),
-        ("3DBox_CT_1", np.array([[3, 4, 1, 20, 30, 6]]), "outside"),
-        ("3DBox_CT_1", np.array([[3, 4, 1.5, 20, 30, 3]]), "between two slices"),
+        ("3DBox_CT_1", BOX, Fault.BOX_FORM),
+        ("case", BOX, Fault.FORM),  # (5, 40, 60) is not an image
+        ("3DBox_CT_1", np.array([[3, 4, 3, 20, 30, 1]]), Fault.BOX_ORDER),
+        ("3DBox_CT_1", np.array([[3, 4, 5, 20, 30, 5]]), Fault.BOX_OUTSIDE),
+        ("3DBox_CT_1", np.array([[3, 4, 1.5, 20, 30, 3]]), Fault.BOX_FORM),
     ],
 )
-def test_bad_volumes_are_told(name, boxes, message, tmp_path):
-    with pytest.raises(CaseError, match=message):
+def test_bad_volumes_are_refused(name, boxes, fault, tmp_path):
+    with refused(fault):
         read_case(save(tmp_path, name, imgs=VOLUME, boxes=boxes))
 
 
 @pytest.mark.parametrize("keep", [0, 10, 300, -30])
-def test_a_cut_off_file_is_told(keep, tmp_path):
+def test_a_cut_off_file_is_refused(keep, tmp_path):
     path = save(tmp_path, imgs=IMAGE, boxes=BOX)
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(CaseError, match=r"the file is damaged or no \.npz"):
+    with refused(Fault.UNREADABLE):
         read_case(path)
 
 
-def test_a_flipped_bit_is_told(tmp_path):
+def test_a_flipped_bit_is_found(tmp_path):
     path = save(tmp_path, imgs=IMAGE, boxes=BOX)
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 4
     path.write_bytes(content)
-    with pytest.raises(CaseError, match="damaged"):
+    with refused(Fault.UNREADABLE):
         read_case(path)
 
 
-def test_a_flipped_pixel_is_told(tmp_path):
+def test_a_flipped_pixel_is_found(tmp_path):
     path = tmp_path / "2DBox_CT_1.npz"
     np.savez(path, imgs=IMAGE, boxes=BOX)  # not deflated: nothing but the checksum can tell
     content = bytearray(path.read_bytes())
     content[IMAGE.size // 2] ^= 4
     path.write_bytes(content)
-    with pytest.raises(CaseError, match=r"damaged.*CRC"):
+    with refused(Fault.UNREADABLE):
         read_case(path)
 
 
-def test_an_array_longer_than_its_header_is_told(tmp_path):
+def test_an_array_longer_than_its_header_is_refused(tmp_path):
     path = save(tmp_path, boxes=BOX)
     content = io.BytesIO()
     np.save(content, IMAGE)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("imgs.npy", content.getvalue() + b"more")
-    with pytest.raises(CaseError, match="imgs is damaged: it is longer than its header says"):
+    with refused(Fault.UNREADABLE):
         read_case(path)
 
 
@@ -158,12 +189,12 @@ def test_a_claim_of_a_tebibyte_is_refused_before_it_is_allocated(tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("imgs.npy", header.getvalue())
         archive.writestr("boxes.npy", boxes.getvalue())
-    with pytest.raises(CaseError, match=r"imgs claims .* 1\.02e\+03 GiB; at most 2 GiB"):
+    with refused(Fault.TOO_LARGE):
         read_case(path)
 
 
-def test_a_missing_file_is_told(tmp_path):
-    with pytest.raises(CaseError, match="damaged or no"):
+def test_a_missing_file_is_refused(tmp_path):
+    with refused(Fault.UNREADABLE):
         read_case(tmp_path / "2DBox_CT_0.npz")
 
 
@@ -189,7 +220,7 @@ def test_the_reference_may_lie_in_a_folder_of_its_own(tmp_path):
     (tmp_path / "gts").mkdir()
     path = save(tmp_path, imgs=IMAGE, boxes=BOX)
     save(tmp_path / "gts", gts=GTS)
-    np.testing.assert_array_equal(read_case(path, score=True, truth=tmp_path / "gts").truth, GTS)
+    np.testing.assert_array_equal(read_case(path, score=True, truth=LabelFolder(tmp_path / "gts")).truth, GTS)
 
 
 def test_boxes_come_from_the_reference(tmp_path):
@@ -205,34 +236,53 @@ def test_where_boxes_come_from_the_reference_its_labels_are_theirs(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arrays", "request_", "message"),
+    ("arrays", "options", "fault"),
     [
-        ({"boxes": BOX}, {"score": True}, "no reference labels to score it by"),
-        ({}, {"boxes_from_truth": True}, "no reference labels to take boxes from"),
-        ({"gts": GTS * 0}, {"boxes_from_truth": True}, "no object in the reference"),
-        ({"gts": GTS.T}, {"boxes_from_truth": True}, "have 60 x 40 pixels, the image has 40 x 60"),
-        ({"gts": GTS.T, "boxes": BOX}, {"score": True}, "have 60 x 40 pixels, the image has 40 x 60"),
-        ({"gts": GTS / 2}, {"boxes_from_truth": True}, "labels are float64; they must be whole numbers"),
-        ({"gts": GTS.astype(np.int16) - 1}, {"boxes_from_truth": True}, "whole numbers from 0 on"),
-        ({"gts": GTS_3D}, {"boxes_from_truth": True}, "have 5 x 40 x 60 pixels, the image has 40 x 60 x 3"),
-        ({"gts": GTS[0]}, {"boxes_from_truth": True}, "have 60 pixels, the image has 40 x 60"),
-        ({"boxes": BOX}, {"boxes": {"2DBox_CT_1": Objects(BOX * 1.0, ("",))}}, "it has boxes of its own"),
+        ({"boxes": BOX}, {"score": True}, Fault.NO_REFERENCE),
+        ({}, {"boxes_from_truth": True}, Fault.NO_REFERENCE),
+        ({"gts": GTS * 0}, {"boxes_from_truth": True}, Fault.NO_REFERENCE),
+        ({"gts": GTS.T}, {"boxes_from_truth": True}, Fault.LABEL_GRID),
+        ({"gts": GTS.T, "boxes": BOX}, {"score": True}, Fault.LABEL_GRID),
+        ({"gts": GTS / 2}, {"boxes_from_truth": True}, Fault.LABEL_FILE),
+        ({"gts": GTS.astype(np.int16) - 1}, {"boxes_from_truth": True}, Fault.LABEL_FILE),
+        ({"gts": GTS[0]}, {"boxes_from_truth": True}, Fault.LABEL_GRID),
+        ({"boxes": BOX}, {"boxes": {"2DBox_CT_1": NamedBoxes(BOX * 1.0, ("",))}}, Fault.PROMPT_TWICE),
     ],
 )
-def test_a_reference_that_does_not_fit_is_told(arrays, request_, message, tmp_path):
-    with pytest.raises(CaseError, match=message):
-        read_case(save(tmp_path, imgs=IMAGE, **arrays), **request_)
+def test_a_reference_that_does_not_fit_is_refused(arrays, options, fault, tmp_path):
+    with refused(fault):
+        read_case(save(tmp_path, imgs=IMAGE, **arrays), **options)
+
+
+def test_a_volume_without_spacing_is_scored_in_voxels(tmp_path):
+    case = read_case(save(tmp_path, "3DBox_MR_1", imgs=VOLUME, boxes=BOX_3D, gts=GTS_3D), score=True)
+    assert case.spacing is None
+    assert [note.kind for note in case.notes] == [NoteKind.NO_SPACING]
+
+
+@pytest.mark.parametrize("spacing", [np.ones(2), np.zeros(3), np.array([1, 1, np.nan])])
+def test_a_spacing_that_is_none_is_refused(spacing, tmp_path):
+    path = save(tmp_path, "3DBox_MR_1", imgs=VOLUME, boxes=BOX_3D, gts=GTS_3D, spacing=spacing)
+    with refused(Fault.GEOMETRY):
+        read_case(path, score=True)
+    assert read_case(path).spacing is None
 
 
 @pytest.mark.parametrize(
-    ("spacing", "message"),
-    [({}, "no key spacing"), ({"spacing": np.ones(2)}, "three positive"), ({"spacing": np.zeros(3)}, "three positive")],
+    ("ids", "odd"),
+    [
+        ([1, 2], False),
+        ([2, 1], True),  # in the order of the labels, not of the boxes
+        ([3, 7], True),
+        ([1, 0], False),  # an object that the reference lacks
+    ],
 )
-def test_a_volume_is_not_scored_without_its_spacing(spacing, message, tmp_path):
-    path = save(tmp_path, "3DBox_MR_1", imgs=VOLUME, boxes=BOX_3D, gts=GTS_3D, **spacing)
-    with pytest.raises(CaseError, match=message):
-        read_case(path, score=True)
-    assert read_case(path).spacing is None
+def test_labels_in_another_order_than_the_boxes_are_noted(ids, odd, tmp_path):
+    gts = np.zeros((40, 60), np.uint8)
+    gts[5:9, 7:20], gts[30:40, 50:] = ids
+    boxes = np.array([[6, 4, 21, 10], [48, 28, 59, 39]])
+    case = read_case(save(tmp_path, imgs=IMAGE, boxes=boxes, gts=gts), score=True)
+    assert [note.kind for note in case.notes] == [NoteKind.LABEL_ORDER] * odd
 
 
 @pytest.mark.parametrize(

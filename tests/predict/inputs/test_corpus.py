@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
-import pytest
 
 from catalog.pixels import PixelReader
 from catalog.samples import load_samples
-from predict.errors import CaseError
+from predict.errors import Fault
 from predict.inputs.corpus import COLUMNS, corpus_images
+from tests.predict.conftest import refused
 from train.scoring import references
 
 
@@ -61,5 +61,12 @@ def test_boxes_and_spacing_are_those_of_train_evaluate(corpora):
 
 def test_missing_pixels_fail_the_case_alone(corpora, tmp_path):
     source = replace(images(corpora["png"])[0], pixels=PixelReader(tmp_path))
-    with pytest.raises(CaseError, match="is missing or damaged"):
+    with refused(Fault.UNREADABLE):
         source.read()
+
+
+def test_fingerprints_are_those_of_pixels_and_boxes(corpora):
+    prints = [one.fingerprint() for one in images(corpora["png"])]
+    assert len(set(prints)) == len(prints)
+    assert [one.fingerprint() for one in images(corpora["shards"])] == prints
+    assert [one.fingerprint() for one in images(corpora["png"], jitter=5)] != prints

@@ -10,12 +10,15 @@ from nibabel.orientations import axcodes2ornt, ornt_transform
 
 from curate.imaging.volume import frame_of
 from curate.imaging.window import MINMAX, MINMAX_SLICE, NONE, parse_window
-from predict.errors import CaseError
-from predict.inputs.request import Request
-from predict.inputs.scan_geometry import Scan
+from predict.errors import Fault
+from predict.inputs.input_options import InputOptions
+from predict.inputs.label_files import LabelFolder
+from predict.inputs.scan_geometry import ScanGeometry
 from predict.inputs.scans import ScanFile, read_scan
+from predict.notes import NoteKind
 from predict.outputs.labels import write_labels
-from predict.prompts.tables import Objects
+from predict.prompts.tables import NamedBoxes
+from tests.predict.conftest import refused
 
 ORDERS = [a + b + c for a in "RL" for b in "AP" for c in "SI"]
 ORDERS = [x + y + z for w in ORDERS for x in w for y in w for z in w if len({x, y, z}) == 3]
@@ -48,7 +51,9 @@ def test_slices_are_axial_whatever_the_order_and_labels_come_back(order, tmp_pat
     image = stored(order)
     path = save(tmp_path, image)
     box = box_of(image, [2, 3, 1, 8, 9, 4])
-    case = ScanFile(path, Request(boxes={"a": Objects(np.array([box], float), ("",))}, window=MINMAX)).read()
+    case = ScanFile.from_path(
+        path, InputOptions(boxes={"a": NamedBoxes(np.array([box], float), ("",))}, window=MINMAX)
+    ).read()
     # from head to feet, from front to back, from the patient's right to the left
     seen = VOXELS[::-1, ::-1, ::-1].transpose(2, 1, 0).astype(float)
     expected = np.floor((seen - seen.min()) / np.ptp(seen) * 255 + 0.5)
@@ -57,7 +62,7 @@ def test_slices_are_axial_whatever_the_order_and_labels_come_back(order, tmp_pat
     assert case.spacing == pytest.approx((3, 0.8, 0.7))
 
     labels = (expected > 100).astype(np.uint8) * 3
-    write_labels(tmp_path / "out.nii.gz", labels, case.scan)
+    write_labels(tmp_path / "out.nii.gz", labels, case.geometry)
     result = nib.load(tmp_path / "out.nii.gz")
     assert result.shape == image.shape
     np.testing.assert_array_equal(result.affine, nib.load(path).affine)
@@ -65,26 +70,93 @@ def test_slices_are_axial_whatever_the_order_and_labels_come_back(order, tmp_pat
     np.testing.assert_array_equal(np.asarray(nib.as_closest_canonical(result).dataobj), wanted)
     axial = next(axis for axis, code in enumerate(order) if code in "SI")
     place = np.zeros(4)
-    place[[axial, 3]] = case.scan.slice_number(0), 1
+    place[[axial, 3]] = case.geometry.slice_number(0), 1
     top = result.affine @ place
-    assert (case.scan.axial, top[2]) == (axial, pytest.approx(5 + 8 * 3))  # the head's slice, by its number in the file
+    assert (case.geometry.axial, top[2]) == (
+        axial,
+        pytest.approx(5 + 8 * 3),
+    )  # the head's slice, by its number in the file
 
 
+DIRECTION = tuple(np.round(np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))[0].ravel(), 12).tolist())
+GEOMETRY = ("GetSize", "GetSpacing", "GetOrigin", "GetDirection")
+
+
+@pytest.mark.parametrize("direction", [(0.0, 1, 0, 1, 0, 0, 0, 0, -1), DIRECTION], ids=["swapped", "oblique"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("suffix", ["nrrd", "mha", "nhdr", "mhd"])
-def test_results_of_other_formats_lie_where_the_scan_lies(suffix, tmp_path):
+def test_labels_of_mha_and_nrrd_have_the_geometry_of_their_scan_bit_by_bit(suffix, dtype, direction, tmp_path):
     image = sitk.GetImageFromArray(VOXELS.transpose(2, 1, 0))
-    image.SetSpacing((0.7, 0.8, 3))
-    image.SetOrigin((10, -20, 30))
-    image.SetDirection((0, 1, 0, 1, 0, 0, 0, 0, -1))
+    image.SetSpacing((0.7123456789012345, 0.8, 3.3333333333333335))
+    image.SetOrigin((-123.45678901234567, 1 / 3, 1e-7))
+    image.SetDirection(direction)
     path = tmp_path / f"a.{suffix}"
+    sitk.WriteImage(image, str(path), useCompression=True)
+    case = ScanFile.from_path(
+        path, InputOptions(boxes={"a": NamedBoxes(np.array([[2, 3, 1, 8, 9, 4.0]]), ("",))})
+    ).read()
+    target = tmp_path / "out" / ScanFile.from_path(path).target
+    assert target.suffix == {"n": ".nrrd", "m": ".mha"}[suffix[0]]
+    labels = ((case.pixels > 100) * (3 if dtype == np.uint8 else 300)).astype(dtype)
+    write_labels(target, labels, case.geometry)
+    scan, result = sitk.ReadImage(str(path)), sitk.ReadImage(str(target))
+    for function in GEOMETRY:
+        assert getattr(result, function)() == getattr(scan, function)(), function
+    statistics = sitk.LabelStatisticsImageFilter()
+    statistics.Execute(scan, result)  # refuses images of two spaces
+    assert statistics.GetCount(int(labels.max())) == (labels > 0).sum()
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(result), case.geometry.to_file(labels))
+
+
+def test_the_labels_of_itk_and_the_scan_agree_by_position(tmp_path):
+    """Voxels of a threshold, found by SimpleITK itself on the scan."""
+    image = sitk.GetImageFromArray(VOXELS.transpose(2, 1, 0))
+    image.SetDirection((0, 0, 1, -1, 0, 0, 0, -1, 0))
+    path = tmp_path / "a.mha"
     sitk.WriteImage(image, str(path))
-    pixels, scan = read_scan(path, MINMAX)
-    write_labels(tmp_path / "out.nii.gz", (pixels > 100).astype(np.uint16) * 300, scan)
-    result = sitk.ReadImage(str(tmp_path / "out.nii.gz"))
-    for told in ("GetSize", "GetSpacing", "GetOrigin", "GetDirection"):
-        assert getattr(result, told)() == pytest.approx(getattr(image, told)(), abs=1e-6)
-    seen = np.floor((VOXELS.astype(float) - VOXELS.min()) / np.ptp(VOXELS) * 255 + 0.5)
-    np.testing.assert_array_equal(sitk.GetArrayFromImage(result), (seen.transpose(2, 1, 0) > 100) * 300)
+    low, high = VOXELS.min(), VOXELS.max()
+    pixels, geometry, _ = read_scan(path, MINMAX)
+    write_labels(tmp_path / "out.mha", (pixels > 100).astype(np.uint8), geometry)
+    seen = np.floor((sitk.GetArrayFromImage(image) - float(low)) / float(high - low) * 255 + 0.5) > 100
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out.mha"))), seen)
+
+
+@pytest.mark.parametrize("codes", [(1, 0), (0, 2), (1, 1), (2, 4), (0, 0)])
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+@pytest.mark.parametrize("big", [False, True], ids=["little", "big endian"])
+def test_labels_of_nifti_have_both_forms_with_codes_and_units(big, kind, codes, tmp_path):
+    turn = np.array([[0.96, -0.28, 0], [0.28, 0.96, 0], [0, 0, 1]])
+    other = AFFINE.copy()
+    other[:3, :3] = turn @ other[:3, :3]
+    image = kind(VOXELS, AFFINE)
+    image.set_qform(other, code=codes[0])
+    image.set_sform(AFFINE, code=codes[1])
+    image.header.set_xyzt_units("micron", "sec")
+    image.header["descrip"], image.header["cal_max"] = b"scanner", 77
+    image.header.set_slope_inter(2, 0)
+    image.header.set_intent("t test", (3,))
+    if big:
+        image = kind(image.dataobj, None, image.header.as_byteswapped(">"))
+    path = save(tmp_path, image)
+    pixels, geometry, _ = read_scan(path, MINMAX)
+    write_labels(tmp_path / "out.nii.gz", (pixels > 100).astype(np.uint8), geometry)
+    scan, result = nib.load(path), nib.load(tmp_path / "out.nii.gz")
+    assert type(result) is type(scan)
+    for coded in ("get_qform", "get_sform"):
+        for theirs, ours in zip(
+            getattr(scan.header, coded)(coded=True), getattr(result.header, coded)(coded=True), strict=True
+        ):
+            np.testing.assert_array_equal(ours, theirs)
+    for key in ("qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x", "pixdim", "dim",
+                "srow_x", "srow_y", "srow_z", "xyzt_units"):  # fmt: skip
+        np.testing.assert_array_equal(result.header[key], scan.header[key])
+    assert result.header.get_xyzt_units() == ("micron", "sec")
+    assert (result.get_data_dtype(), result.dataobj.slope, result.header["cal_max"]) == (np.uint8, 1, 0)
+    assert result.header.get_intent()[0] == "none"
+    np.testing.assert_array_equal(np.asarray(result.dataobj), geometry.to_file(pixels > 100).transpose())
+    if codes == (2, 4) and kind is nib.Nifti1Image:
+        theirs, ours = (sitk.ReadImage(str(one)) for one in (path, tmp_path / "out.nii.gz"))
+        assert [getattr(ours, f)() for f in GEOMETRY] == [getattr(theirs, f)() for f in GEOMETRY]
 
 
 def test_an_oblique_scan_keeps_its_place(tmp_path):
@@ -92,12 +164,56 @@ def test_an_oblique_scan_keeps_its_place(tmp_path):
     affine = AFFINE.copy()
     affine[:3, :3] = turn @ affine[:3, :3]
     path = save(tmp_path, nib.Nifti1Image(VOXELS, affine))
-    pixels, scan = read_scan(path, MINMAX)
+    pixels, scan, _ = read_scan(path, MINMAX)
     write_labels(tmp_path / "out.nii.gz", (pixels > 100).astype(np.uint8), scan)
     np.testing.assert_array_equal(nib.load(tmp_path / "out.nii.gz").affine, nib.load(path).affine)
     theirs, ours = (sitk.ReadImage(str(one)) for one in (path, tmp_path / "out.nii.gz"))
-    assert ours.GetDirection() == pytest.approx(theirs.GetDirection(), abs=1e-6)
-    assert ours.GetOrigin() == pytest.approx(theirs.GetOrigin(), abs=1e-5)
+    assert ours.GetDirection() == theirs.GetDirection()
+    assert ours.GetOrigin() == theirs.GetOrigin()
+
+
+@pytest.mark.parametrize("shape", [(14, 12), (14, 12, 1)])
+def test_one_slice_is_a_plane_that_takes_boxes_of_four_numbers(shape, tmp_path):
+    voxels = RANDOM.integers(0, 99, shape).astype(np.int16)
+    path = save(tmp_path, nib.Nifti1Image(voxels, AFFINE))
+    boxes = NamedBoxes(np.array([[2.0, 3, 8, 9]]), ("",))
+    case = ScanFile.from_path(path, InputOptions(boxes={"a": boxes}, window=MINMAX)).read()
+    assert case.shape == (1, 12, 14)
+    assert case.boxes.tolist() == [[14 - 1 - 8, 12 - 1 - 9, 0, 14 - 1 - 2, 12 - 1 - 3, 0]]
+    write_labels(tmp_path / "out.nii.gz", (case.pixels > 100).astype(np.uint8), case.geometry)
+    result = nib.load(tmp_path / "out.nii.gz")
+    assert result.shape == shape
+    np.testing.assert_array_equal(
+        np.asarray(result.dataobj) > 0, np.floor((voxels - voxels.min()) / np.ptp(voxels) * 255 + 0.5) > 100
+    )
+
+
+def test_a_2d_mha_gets_2d_labels(tmp_path):
+    image = sitk.GetImageFromArray(RANDOM.integers(0, 99, (40, 60)).astype(np.int16))
+    image.SetSpacing((0.1, 0.2))
+    path = tmp_path / "a.mha"
+    sitk.WriteImage(image, str(path))
+    boxes = NamedBoxes(np.array([[2.0, 3, 8, 9]]), ("",))
+    case = ScanFile.from_path(path, InputOptions(boxes={"a": boxes})).read()
+    write_labels(tmp_path / "out.mha", (case.pixels > 100).astype(np.uint8), case.geometry)
+    result = sitk.ReadImage(str(tmp_path / "out.mha"))
+    assert (result.GetDimension(), result.GetSize(), result.GetSpacing()) == (2, (60, 40), (0.1, 0.2))
+
+
+@pytest.mark.parametrize(("thin", "order"), [(0, "RAS"), (1, "RAS"), (0, "SPL"), (2, "PIR")])
+def test_one_slice_of_another_plane_is_a_plane_too(thin, order, tmp_path):
+    image = stored(order)
+    part = [slice(None)] * 3
+    part[thin] = slice(3, 4)
+    _, geometry, _ = read_scan(save(tmp_path, image.slicer[tuple(part)]), MINMAX)
+    assert geometry.axial == thin
+    assert geometry.to_frame(np.zeros(geometry.shape)).shape[0] == 1
+    marked = RANDOM.integers(0, 9, geometry.shape)
+    np.testing.assert_array_equal(geometry.to_file(geometry.to_frame(marked)), marked)
+    codes = [code for axis, code in enumerate(nib.aff2axcodes(image.affine)) if axis != thin]
+    rows = next((c for c in codes if c in "SI"), None) or next(c for c in codes if c in "AP")
+    stored_rows = geometry.shape[geometry.frame.order[1]]
+    assert stored_rows == image.shape[nib.aff2axcodes(image.affine).index(rows)]
 
 
 def test_windows_are_those_of_curate(tmp_path):
@@ -134,7 +250,7 @@ def test_a_box_holds_the_same_voxels_in_file_and_frame(order, data):
     image = stored(order)
     low = [data.draw(st.integers(0, length - 2)) for length in image.shape]
     high = [data.draw(st.integers(first + 1, length - 1)) for first, length in zip(low, image.shape, strict=True)]
-    scan = Scan(image.shape[::-1], image.affine, frame_of(image.affine))
+    scan = ScanGeometry(image.shape[::-1], image.affine, frame_of(image.affine))
     marked = np.zeros(image.shape, np.uint8)
     marked[tuple(slice(a, b + 1) for a, b in zip(low, high, strict=True))] = 1
     x0, y0, z0, x1, y1, z1 = scan.boxes_to_frame(np.array([[*low, *high]], float))[0].astype(int)
@@ -145,60 +261,107 @@ def test_a_box_holds_the_same_voxels_in_file_and_frame(order, data):
 
 
 def scan_with(tmp_path, box, order="RAS"):
-    return ScanFile(save(tmp_path, stored(order)), Request(boxes={"a": Objects(np.array([box], float), ("",))}))
+    return ScanFile.from_path(
+        save(tmp_path, stored(order)), InputOptions(boxes={"a": NamedBoxes(np.array([box], float), ("",))})
+    )
 
 
 @pytest.mark.parametrize(
-    ("box", "order", "message"),
+    ("box", "order", "fault"),
     [
-        ([2, 3, 1, 8, 9, 9.0], "RAS", None),  # the far side may lie on the edge
+        ([2, 3, 1, 8, 9, 8.0], "RAS", None),
         ([2, 3, 4, 8, 9, 4], "RAS", None),  # one slice
         ([4, 2, 3, 4, 8, 9], "SRA", None),  # one slice, in the file's own first axis
-        ([4, 2, 3, 4, 8, 9], "RAS", r"box 1 \[4\.0, 2\.0, .* empty"),
-        ([2, 3, 4, 8, 9, 4], "SRA", "empty"),
-        ([2, 3, 1, 8, 9, 10], "RAS", "outside the volume of 9 x 14 x 12 pixels"),
-        ([2, 3, 5, 8, 9, 4], "RAS", "inverted: x0, y0, z0, x1, y1, z1"),
-        ([2, 3, 1.5, 8, 9, 4], "RAS", "between two slices"),
-        ([2, 3, 8, 9], "RAS", "its boxes lack z0 and z1"),
+        ([4, 2, 3, 4, 8, 8], "RAS", None),  # one voxel wide
+        ([2, 3, 5, 8, 9, 4], "RAS", Fault.BOX_ORDER),
+        ([2, 3, 9, 8, 9, 9], "RAS", Fault.BOX_OUTSIDE),
+        ([2, 3, 1.5, 8, 9, 4], "RAS", Fault.BOX_FORM),
+        ([2, 3, 8, 9], "RAS", Fault.BOX_FORM),
     ],
 )
-def test_bad_boxes_are_told(box, order, message, tmp_path):
+def test_boxes_of_scans_are_checked_in_the_axes_of_the_file(box, order, fault, tmp_path):
     source = scan_with(tmp_path, box, order)
-    if message is None:
+    if fault is None:
         assert source.read().boxes.shape == (1, 6)
         return
-    with pytest.raises(CaseError, match=message):
+    with refused(fault):
         source.read()
 
 
-def test_a_scan_of_which_nothing_is_known_is_told(tmp_path):
-    with pytest.raises(CaseError, match="nothing says where its objects are"):
-        ScanFile(save(tmp_path, stored("RAS"))).read()
+@pytest.mark.parametrize("order", ["RAS", "LPI"])
+def test_boxes_past_the_border_are_clipped_in_the_file(order, tmp_path):
+    case = scan_with(tmp_path, [-4, 3, 1, 12, 9, 40], order).read()
+    assert [(note.kind, note.count) for note in case.notes] == [(NoteKind.CLIPPED, 1)]
+    expected = {"RAS": [0, 4, 0, 11, 10, 7], "LPI": [0, 3, 1, 11, 9, 8]}[order]
+    assert case.boxes.tolist() == [expected]
+
+
+def test_a_scan_without_prompts_is_refused(tmp_path):
+    with refused(Fault.NO_PROMPT):
+        ScanFile.from_path(save(tmp_path, stored("RAS"))).read()
+    with refused(Fault.BOX_FORM):
+        ScanFile.from_path(save(tmp_path, stored("RAS")), InputOptions(whole=True)).read()
 
 
 def test_points_prompt_images_alone(tmp_path):
-    boxes = {"a": Objects(np.array([[2, 3, 1, 8, 9, 4.0]]), ("",))}
-    source = ScanFile(save(tmp_path, stored("RAS")), Request(boxes=boxes, points={"a": np.array([[1, 2, 3, 1.0]])}))
-    with pytest.raises(CaseError, match="points and masks prompt images alone"):
-        source.read()
+    boxes = {"a": NamedBoxes(np.array([[2, 3, 1, 8, 9, 4.0]]), ("",))}
+    options = InputOptions(boxes=boxes, points={"a": np.array([[1, 2, 3, 1.0]])})
+    with refused(Fault.BOX_FORM):
+        ScanFile.from_path(save(tmp_path, stored("RAS")), options).read()
 
 
 @pytest.mark.parametrize("keep", [0, 100, 1000])
-def test_cut_off_files_are_told(keep, tmp_path):
+def test_cut_off_files_are_refused(keep, tmp_path):
     path = save(tmp_path, stored("RAS"))
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(CaseError, match=r"a\.nii\.gz cannot be read"):
-        ScanFile(path).read()
+    with refused(Fault.UNREADABLE):
+        ScanFile.from_path(path).read()
 
 
-def test_what_is_no_single_volume_is_told(tmp_path):
+def test_several_volumes_or_channels_are_refused(tmp_path):
     path = save(tmp_path, nib.Nifti1Image(np.stack([VOXELS] * 2, -1), AFFINE))
-    with pytest.raises(CaseError, match="it holds 2 volumes or channels: save one of them"):
-        ScanFile(path).read()
+    with refused(Fault.CHANNELS):
+        ScanFile.from_path(path).read()
+    vector = sitk.GetImageFromArray(np.zeros((4, 5, 3), np.uint8), isVector=True)
+    sitk.WriteImage(vector, str(tmp_path / "b.mha"))
+    with refused(Fault.CHANNELS):
+        ScanFile.from_path(tmp_path / "b.mha").read()
+
+
+BOX = NamedBoxes(np.array([[2, 3, 1, 8, 9, 7.0]]), ("",))
+
+
+@pytest.mark.parametrize("order", ["RAS", "SPL"])
+@pytest.mark.parametrize("window", [NONE, MINMAX_SLICE, parse_window("0/1000")])
+def test_voxels_that_are_not_finite_are_named_and_belong_to_no_object(window, order, tmp_path):
     voxels = VOXELS.astype(np.float32)
-    voxels[3, 3, 3] = np.nan
-    with pytest.raises(CaseError, match=r"1 of .* voxels are NaN"):
-        ScanFile(save(tmp_path, nib.Nifti1Image(voxels, AFFINE))).read()
+    voxels[3, 3, 3], voxels[5, 6, 3], voxels[..., 6] = np.nan, np.inf, np.nan
+    path = save(tmp_path, stored(order, voxels))
+    case = ScanFile.from_path(
+        path,
+        InputOptions(
+            boxes={"a": NamedBoxes(np.array([box_of(stored(order), [2, 3, 1, 8, 9, 7])], float), ("",))}, window=window
+        ),
+    ).read()
+    turned = voxels.transpose(2, 1, 0)[::-1, ::-1, ::-1]
+    np.testing.assert_array_equal(case.unknown, ~np.isfinite(turned))
+    assert (case.pixels[case.unknown] == 0).all()
+    (note,) = case.notes
+    assert (note.kind, note.count) == (NoteKind.NOT_FINITE, 2 + 12 * 14)
+    assert "slices 3, 6 (1 without any finite voxel, skipped)" in note.text
+    if window is NONE:
+        finite = turned[np.isfinite(turned)].astype(float)
+        low, high = np.percentile(finite[finite != 0], [0.5, 99.5])
+        expected = np.floor(np.clip((turned.astype(float) - low) / (high - low) * 255, 0, 255) + 0.5)
+        np.testing.assert_array_equal(case.pixels[~case.unknown], expected[~case.unknown])
+    with refused(Fault.NOT_FINITE):
+        ScanFile.from_path(path, InputOptions(boxes={"a": BOX}, strict=True)).read()
+
+
+def test_a_scan_without_any_finite_voxel_is_refused(tmp_path):
+    path = save(tmp_path, nib.Nifti1Image(np.full((4, 5, 6), np.nan, np.float32), AFFINE))
+    with refused(Fault.NOT_FINITE):
+        ScanFile.from_path(path, InputOptions(boxes={"a": BOX})).read()
 
 
 TRUTH = np.zeros(VOXELS.shape, np.uint8)
@@ -212,7 +375,9 @@ def test_boxes_come_from_a_reference_on_the_same_grid(order, dtype, tmp_path):
     (tmp_path / "truth").mkdir()
     path = save(tmp_path, stored(order))
     save(tmp_path / "truth", stored(order, TRUTH.astype(dtype)))
-    case = ScanFile(path, Request(truth=tmp_path / "truth", boxes_from_truth=True, score=True)).read()
+    case = ScanFile.from_path(
+        path, InputOptions(truth=LabelFolder(tmp_path / "truth"), boxes_from_truth=True, score=True)
+    ).read()
     # R, A, S run against the frame
     assert case.boxes.tolist() == [[6, 5, 3, 9, 10, 7], [1, 5, 1, 3, 10, 4]]
     np.testing.assert_array_equal(
@@ -220,19 +385,17 @@ def test_boxes_come_from_a_reference_on_the_same_grid(order, dtype, tmp_path):
     )
 
 
-def test_a_reference_on_another_grid_is_told(tmp_path):
+def test_a_reference_on_another_grid_is_refused(tmp_path):
     (tmp_path / "truth").mkdir()
     path = save(tmp_path, stored("RAS"))
-    request = Request(truth=tmp_path / "truth", boxes_from_truth=True)
-    save(tmp_path / "truth", stored("LAS", TRUTH))
-    with pytest.raises(CaseError, match="another grid than its scan, up to 11 voxels away"):
-        ScanFile(path, request).read()
-    save(tmp_path / "truth", nib.Nifti1Image(TRUTH[1:], AFFINE))
-    with pytest.raises(CaseError, match="has 9 x 14 x 11 voxels, the scan 9 x 14 x 12"):
-        ScanFile(path, request).read()
-    save(tmp_path / "truth", nib.Nifti1Image(TRUTH * np.float32(0.5), AFFINE))
-    with pytest.raises(CaseError, match="labels are whole numbers"):
-        ScanFile(path, request).read()
+    for image, fault in (
+        (stored("LAS", TRUTH), Fault.LABEL_GRID),
+        (nib.Nifti1Image(TRUTH[1:], AFFINE), Fault.LABEL_GRID),
+        (nib.Nifti1Image(TRUTH * np.float32(0.5), AFFINE), Fault.LABEL_FILE),
+    ):
+        save(tmp_path / "truth", image)
+        with refused(fault):
+            ScanFile.from_path(path, InputOptions(truth=LabelFolder(tmp_path / "truth"), boxes_from_truth=True)).read()
 
 
 def test_a_real_ct_is_the_same_whatever_its_order(shared_data, tmp_path):
@@ -242,6 +405,6 @@ def test_a_real_ct_is_the_same_whatever_its_order(shared_data, tmp_path):
     part = image.slicer[:, :, 85:95]
     expected = read_scan(save(tmp_path, part), parse_window("abdomen"))[0]
     turned = part.as_reoriented(ornt_transform(axcodes2ornt("RAS"), axcodes2ornt("PSL")))
-    pixels, scan = read_scan(save(tmp_path, turned), parse_window("abdomen"))
+    pixels, scan, _ = read_scan(save(tmp_path, turned), parse_window("abdomen"))
     np.testing.assert_array_equal(pixels, expected)
     assert scan.axial == 1

@@ -1,14 +1,14 @@
 """Boxes from labels, against SciPy's find_objects."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.ndimage import find_objects
 
-from predict.errors import CaseError
-from predict.inputs.truth import boxes_of, numbered
+from predict.errors import Fault
+from predict.inputs.truth import boxes_of, numbered, order_fault
+from tests.predict.conftest import refused
 
 LABELS = array_shapes(min_dims=2, max_dims=3, min_side=2, max_side=9).flatmap(
     lambda shape: arrays(np.uint8, shape, elements=st.sampled_from([0, 0, 0, 1, 3, 200]))
@@ -49,5 +49,14 @@ def test_many_instances_are_numbered_in_16_bits():
     truth = np.arange(400, dtype=np.int32).reshape(20, 20) * 3
     labels = numbered(truth)
     assert (labels.dtype, labels.max()) == (np.uint16, 399)
-    with pytest.raises(CaseError, match="70000 labels"):
+    with refused(Fault.BOX_COUNT):
         numbered(np.arange(70001).reshape(1, -1))
+
+
+def test_an_object_without_a_box_has_no_order():
+    labels = np.zeros((8, 9), np.uint8)
+    labels[2:4, 2:4] = 1
+    assert order_fault(labels, np.full((1, 4), np.nan)) is None
+    assert order_fault(labels, np.array([[5, 5, 7, 7]])) is not None
+    assert order_fault(labels * 0, np.array([[5, 5, 7, 7]])) is None
+    assert order_fault(labels[None], np.array([[2, 2, 0, 3, 3, 0]])) is None

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from predict.engines.engine import Decoded, Prompts
-from predict.inputs.case import Case
+from predict.inputs.case import PromptedCase
 from predict.prepare import fit_to
 from predict.prompts.encode import SURE, object_prompts
 from predict.propagation.segment import segment_image
@@ -13,7 +13,9 @@ NONE = [np.nan] * 4
 
 
 def groups(**known):
-    return {tuple(labels.tolist()): prompts for labels, prompts in object_prompts(Case("a", PIXELS, **known), FIT)}
+    return {
+        tuple(labels.tolist()): prompts for labels, prompts in object_prompts(PromptedCase("a", PIXELS, **known), FIT)
+    }
 
 
 def test_boxes_alone_go_together():
@@ -45,9 +47,28 @@ def test_objects_known_in_other_ways_go_apart():
     assert (masks[0, 128:] == -SURE).all()
 
 
+def test_points_are_filled_up_to_powers_of_two():
+    """So that engines compile a graph for few numbers of points, and objects of 3 and 4 points go together."""
+    points = [
+        [label, 10 + n, 20, n % 2] for label, count in ((1, 1), (2, 2), (3, 3), (4, 4), (5, 5)) for n in range(count)
+    ]
+    found = groups(boxes=np.full((5, 4), np.nan), points=np.array(points, float))
+    assert {labels: prompts.points.shape[1] for labels, prompts in found.items()} == {
+        (1,): 1,
+        (2,): 2,
+        (3, 4): 4,
+        (5,): 8,
+    }
+    assert found[3, 4].signs.tolist() == [[0, 1, 0, -1], [0, 1, 0, 1]]
+    assert found[5,].signs.tolist() == [[0, 1, 0, 1, 0, -1, -1, -1]]
+    np.testing.assert_allclose(
+        found[3, 4].points[0], np.multiply([[10, 20], [11, 20], [12, 20], [0, 0]], 1.28), rtol=1e-6
+    )
+
+
 def test_many_masks_are_made_a_few_at_a_time():
     hint = np.arange(100).repeat(2)[None].repeat(100, 0).astype(np.uint8)
-    parts = list(object_prompts(Case("a", PIXELS, np.full((99, 4), np.nan), hint=hint), FIT))
+    parts = list(object_prompts(PromptedCase("a", PIXELS, np.full((99, 4), np.nan), hint=hint), FIT))
     assert [len(labels) for labels, _ in parts] == [32, 32, 32, 3]
     assert np.concatenate([labels for labels, _ in parts]).tolist() == list(range(1, 100))
 
@@ -72,8 +93,8 @@ class Around:
 
 def test_every_object_is_drawn_under_its_own_label():
     boxes = np.array([[0, 0, 9, 9], NONE, [100, 0, 120, 9], [180, 0, 199, 9]], float)
-    case = Case("a", PIXELS, boxes, points=np.array([[2, 50, 50, 1.0]]))
-    segs = segment_image(case, Around())
+    case = PromptedCase("a", PIXELS, boxes, points=np.array([[2, 50, 50, 1.0]]))
+    segs = segment_image(case, Around()).paint().labels
     assert [int(segs[y, x]) for y, x in ((5, 5), (55, 55), (5, 105), (5, 185), (30, 105))] == [1, 2, 3, 4, 0]
     assert np.unique(segs).tolist() == [0, 1, 2, 3, 4]
 
@@ -86,6 +107,6 @@ def test_objects_that_are_not_kept_get_no_pixels():
         told[label] = iou
         return label != 2
 
-    segs = segment_image(Case("a", PIXELS, boxes), Around(), keeps)
+    segs = segment_image(PromptedCase("a", PIXELS, boxes), Around(), keeps).paint().labels
     assert np.unique(segs).tolist() == [0, 1, 3]
     assert told == pytest.approx({1: 12 / 256, 2: 128 / 256, 3: 230 / 256})

@@ -1,16 +1,20 @@
 """The walk of all boxes together against the script's, which takes every box and slice by itself."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from predict.inputs.case import Case
+from predict.inputs.case import PromptedCase
 from predict.prepare import fit_to
-from predict.propagation.volume import EMBEDDING_BYTES, clean_box, official_box, segment_volume
+from predict.propagation.embeddings import EMBEDDING_BYTES
+from predict.propagation.next_box import clean_box, official_box
+from predict.propagation.volume import segment_volume
 from tests.predict.conftest import FakeEngine, Script, fake_logits, read_ct
 
 
-def made(seed: int) -> Case:
+def made(seed: int) -> PromptedCase:
     """Lines and blobs in noise, with boxes anywhere, some of one slice, some to the volume's end and past it."""
     random = np.random.default_rng(seed)
     depth, height, width = (int(random.integers(*ends)) for ends in ((1, 8), (12, 300), (12, 300)))
@@ -24,7 +28,7 @@ def made(seed: int) -> Case:
         x0, y0 = random.integers(0, width - 1), random.integers(0, height - 1)
         ends = random.integers([x0 + 1, y0 + 1, z0], [width, height, depth + 1])
         boxes.append([x0, y0, z0, *ends])
-    return Case("3DBox_CT_made", pixels, np.array(boxes, random.choice([np.int64, np.uint16])))
+    return PromptedCase("3DBox_CT_made", pixels, np.array(boxes, random.choice([np.int64, np.uint16])))
 
 
 SEEDS = st.integers(0, 2**32)
@@ -36,7 +40,7 @@ SCRIPT = Script(lambda image: image, fake_logits)
 def test_official_equals_the_script(seed):
     case = made(seed)
     engine = FakeEngine()
-    segs = segment_volume(case, engine, "official")
+    segs = segment_volume(case, engine, "official").paint("last").labels
     np.testing.assert_array_equal(segs, SCRIPT.volume(case.pixels, case.boxes))
     assert segs.dtype == np.uint8
 
@@ -47,7 +51,7 @@ def test_each_slice_of_the_boxes_is_encoded_once(seed):
     case = made(seed)
     engine = FakeEngine()
     ticks = []
-    segs = segment_volume(case, engine, "clean", lambda done, total: ticks.append((done, total)))
+    segs = segment_volume(case, engine, "clean", lambda done, total: ticks.append((done, total))).paint().labels
     ranges = [set(range(int(z0), min(int(z1) + 1, len(case.pixels)))) for z0, z1 in case.boxes[:, [2, 5]]]
     inside = set().union(*ranges)
     assert len(engine.encoded) == len(inside)
@@ -60,21 +64,35 @@ def test_each_slice_of_the_boxes_is_encoded_once(seed):
 @given(SEEDS, st.integers(1, 3))
 def test_a_small_memory_changes_no_mask(seed, capacity):
     case = made(seed)
-    expected = segment_volume(case, FakeEngine(), "official")
-    np.testing.assert_array_equal(
-        segment_volume(case, FakeEngine(), "official", memory=capacity * EMBEDDING_BYTES + 5), expected
-    )
+    expected = segment_volume(case, FakeEngine(), "official").dense()
+    found = segment_volume(case, FakeEngine(), "official", memory=capacity * EMBEDDING_BYTES + 5).dense()
+    np.testing.assert_array_equal(found, expected)
 
 
 @settings(max_examples=20)
 @given(SEEDS)
-def test_clean_masks_know_nothing_of_other_boxes(seed):
+def test_clean_masks_depend_on_no_other_box(seed):
     case = made(seed)
-    merged = np.zeros_like(case.pixels)
-    for label, box in enumerate(case.boxes, 1):
-        alone = segment_volume(Case(case.name, case.pixels, box[None]), FakeEngine(), "clean")
-        merged[alone > 0] = label
-    np.testing.assert_array_equal(segment_volume(case, FakeEngine(), "clean"), merged)
+    masks = segment_volume(case, FakeEngine(), "clean").dense()
+    for mask, box in zip(masks, case.boxes, strict=True):
+        alone = segment_volume(PromptedCase(case.name, case.pixels, box[None]), FakeEngine(), "clean")
+        np.testing.assert_array_equal(mask, alone.dense()[0])
+
+
+@settings(max_examples=20)
+@given(SEEDS)
+def test_unknown_voxels_belong_to_no_object_and_blind_slices_are_skipped(seed):
+    case = made(seed)
+    random = np.random.default_rng(seed)
+    unknown = random.random(case.pixels.shape) < 0.1
+    unknown[random.integers(0, len(unknown))] = True
+    blind = unknown.all((1, 2))
+    engine = FakeEngine()
+    masks = segment_volume(replace(case, unknown=unknown), engine, "clean")
+    assert not masks.dense()[:, unknown].any()
+    assert masks.areas.tolist() == masks.dense().sum((1, 2, 3)).tolist()
+    ranges = [set(range(int(z0), min(int(z1) + 1, len(case.pixels)))) for z0, z1 in case.boxes[:, [2, 5]]]
+    assert len(engine.encoded) == len(set().union(*ranges) - set(np.flatnonzero(blind).tolist()))
 
 
 def with_a_lone_pixel() -> np.ndarray:
@@ -94,7 +112,7 @@ def test_official_loses_a_lone_pixel_under_label_1_alone():
 def test_official_goes_on_past_255_boxes():
     boxes = np.tile([2, 2, 0, 30, 30, 1], (300, 1))
     pixels = np.random.default_rng(0).integers(0, 255, (2, 40, 40), np.uint8)
-    segs = segment_volume(Case("3DBox_CT_many", pixels, boxes), FakeEngine(), "official")
+    segs = segment_volume(PromptedCase("3DBox_CT_many", pixels, boxes), FakeEngine(), "official").paint("last").labels
     assert segs.dtype == np.uint16
     assert set(np.unique(segs)) == {0, 300}
 
@@ -134,7 +152,7 @@ def test_official_equals_the_script_with_the_real_model(ours, theirs, shared_dat
     case, _ = read_ct(shared_data, ("liver", "spleen"))
     boxes = case.boxes.copy()
     boxes[:, 2], boxes[:, 5] = (95, 96), 97  # the first goes up and down, the second up; the script encodes five times
-    segs = segment_volume(Case(case.name, case.pixels, boxes), ours, "official")
+    segs = segment_volume(PromptedCase(case.name, case.pixels, boxes), ours, "official").paint("last").labels
     expected = theirs.volume(case.pixels, boxes)
     assert set(np.unique(expected)) == {0, 1, 2}
     np.testing.assert_array_equal(segs, expected)

@@ -17,6 +17,7 @@ from train.data.dataset import MaskDataset, batches, make_loader
 from train.data.sampling import EpochSampler
 from train.embeddings.embed import distinct_images, embed_samples
 from train.embeddings.store import EmbeddingCache, EmbeddingWriter
+from train.learning.checkpoint import CHECKPOINT
 from train.learning.learner import Learner
 from train.learning.protocol import RequestError
 from train.learning.request import Request, make_plan
@@ -72,11 +73,11 @@ def stored(published, small, tmp_path_factory):
 
 @pytest.fixture
 def ask(small, tmp_path):
-    def ask(resume=False, **values):
+    def ask(**values):
         protocol = small_protocol(**values.pop("protocol", {}))
         asked = {"command": "distill", "model": NAME, "protocol": protocol, "selection": Selection(small),
                  "out": tmp_path / "run", **values}  # fmt: skip
-        return make_plan(Request(**asked), HERE, resume=resume)
+        return make_plan(Request(**asked), HERE)
 
     return ask
 
@@ -106,10 +107,11 @@ def test_the_run_is_written_down(ask, teacher, small, tmp_path):
     assert run["data"]["train"]["sha256"] != run["data"]["val"]["sha256"]
     assert run["code"]["torch"] == torch.__version__
     assert run["selection"]["manifest"] == str(small)
-    # Resumed with the same, and not with another.
-    ask(resume=True, teacher=str(teacher), seed=3)
+    # Resumed by the same command, and by no other.
+    (tmp_path / "run" / CHECKPOINT).touch()
+    assert ask(teacher=str(teacher), seed=3).resumed
     with pytest.raises(RequestError, match="seed was 3, now 4"):
-        ask(resume=True, teacher=str(teacher), seed=4)
+        ask(teacher=str(teacher), seed=4)
 
 
 def test_copied_parts_equal_the_teachers(ask, teacher):
@@ -158,7 +160,7 @@ def test_a_fresh_student_with_the_teachers_last_norm_starts_at_its_scale(student
         target = plan.target(plan.train, batch)
         with torch.no_grad():
             loss = Learner(plan.model, plan.protocol).train()(batch, target, False)["embedding"]
-        first[bool(copied)] = float(loss / target.float().var())
+        first[bool(copied)] = float(loss / target.embedding.float().var())
     assert first[False] > 50
     assert first[True] < 5
 
@@ -180,11 +182,11 @@ def test_without_a_teacher_nothing_can_be_copied(ask, tmp_path):
 
 
 def test_the_dsc_is_counted_where_the_decoder_is_trained_or_taken_over(ask, teacher):
-    assert not ask(teacher=str(teacher)).counts_dsc
-    assert ask(teacher=str(teacher), protocol={"copied": ["mask_decoder"]}).counts_dsc
-    assert ask(teacher=str(teacher), protocol={"copied": ["mask_decoder=mask_decoder"]}).counts_dsc
-    assert ask(teacher=str(teacher), start=str(teacher)).counts_dsc
-    assert ask(protocol=DECODER).counts_dsc
+    assert not ask(teacher=str(teacher)).scores_masks
+    assert ask(teacher=str(teacher), protocol={"copied": ["mask_decoder"]}).scores_masks
+    assert ask(teacher=str(teacher), protocol={"copied": ["mask_decoder=mask_decoder"]}).scores_masks
+    assert ask(teacher=str(teacher), start=str(teacher)).scores_masks
+    assert ask(protocol=DECODER).scores_masks
 
 
 def test_first_weights_are_the_files_or_the_seeds(ask, teacher):
@@ -214,7 +216,7 @@ def test_embeddings_of_another_teacher_or_of_other_images_are_told(ask, teacher,
     with pytest.raises(RequestError, match=r"of a stand-in with other weights than .*teacher\.safetensors"):
         ask(teacher=str(teacher), embeddings=tuned)
     half = store(tmp_path / "half", small_samples(small, "train"), digest=digest_of(teacher))
-    with pytest.raises(DataError, match="half lacks 2 of 6 images: run `train embed` on this corpus"):
+    with pytest.raises(DataError, match="half lacks 2 of 6 embeddings: run `train embed` on this corpus"):
         ask(teacher=str(teacher), embeddings=half)
     assert ask(teacher=str(teacher), embeddings=half, val=None).val is None
     with pytest.raises(DataError, match="holds no embeddings"):
@@ -234,9 +236,9 @@ def test_a_teacher_must_take_the_students_images(ask, tmp_path, monkeypatch):
 
 
 def test_what_is_missing_is_told(ask, small, tmp_path):
-    with pytest.raises(RequestError, match="weighs `embedding`: give --teacher, or --embeddings"):
+    with pytest.raises(RequestError, match="weighs embedding: give --teacher or --embeddings"):
         ask()
-    with pytest.raises(WeightsError, match="no weights of stand-in can be installed"):
+    with pytest.raises(WeightsError, match="no package ships weights of stand-in"):
         ask(teacher=NAME)
     with pytest.raises(ModelError, match="no ImageNet weights are known for stand-in"):
         ask(backbone=True, protocol=DECODER)
