@@ -24,6 +24,8 @@ from typing import IO, Any
 
 import numpy as np
 
+from benchmarks import fuzz_dicom
+
 SECONDS = 20
 """A file that takes longer hangs."""
 
@@ -111,6 +113,7 @@ def seeds() -> dict[str, Seed]:
         "ome.tif": tiff(pages, ome=True, metadata={"axes": "CYX"}),
         "imagej.tif": tiff(pages, imagej=True, metadata={"axes": "ZYX", "unit": "um"}, resolution=(2, 2)),
         "big.tif": tiff(grey, bigtiff=True),
+        **fuzz_dicom.seeds(),
     }  # fmt: skip
 
 
@@ -164,7 +167,10 @@ def child(folder: Path, start: int, stop: int, seed: int) -> None:
         print("at", index, flush=True)
         try:
             channel = None if rng.random() < 0.7 else int(rng.integers(0, 3))
-            read(place / name, channel, limit=LIMIT)
+            if name.endswith(fuzz_dicom.SUFFIX):
+                fuzz_dicom.read_folder(place, LIMIT)
+            else:
+                read(place / name, channel, limit=LIMIT)
             print("done", "volume", flush=True)
         except CaseError as error:
             cause = type(error.__cause__).__name__ if error.__cause__ else "CaseError"

@@ -3,6 +3,7 @@
 Names, dates and ids other than those needed to tell patients, studies and series apart are not read.
 """
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -94,6 +95,8 @@ def read_instance(root: Path, path: str, size: int, mtime: int) -> Instance:
         return Instance(path, size, mtime, Kind.FOREIGN if foreign else Kind.DAMAGED, "" if foreign else str(error))
     except OSError as error:
         return Instance(path, size, mtime, Kind.DAMAGED, error.strerror or "it cannot be opened")
+    except (ValueError, ArithmeticError, LookupError, MemoryError, struct.error) as error:
+        return Instance(path, size, mtime, Kind.DAMAGED, f"its header cannot be read ({type(error).__name__})")
 
 
 def _instance(file: File, path: str, size: int, mtime: int) -> Instance:

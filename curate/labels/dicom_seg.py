@@ -16,10 +16,8 @@ HALF = 0.5
 
 def decode(group: "Group", files: Sequence[LabelFile], image: "Volume") -> Decoded:
     """Return the layers of segments; each frame is placed by its position and directions in the patient."""
-    from catalog.drop_reasons import Reason
-    from curate.dicom.data_set import DicomError
+    from curate.dicom.guard import reasons
     from curate.dicom.segmentation import read_segmentation
-    from curate.errors import CaseError
     from curate.labels.placement import Placements
     from curate.labels.planes import PlanePacker
     from curate.labels.segments import add_segments
@@ -28,14 +26,9 @@ def decode(group: "Group", files: Sequence[LabelFile], image: "Volume") -> Decod
     packer = PlanePacker(image.shape)
     for file in files:
         placements.notes += getattr(file.source, "notes", ())
-        try:
-            with file.source.local() as path:
-                found = read_segmentation(path, file.limit or 1 << 32)
+        with reasons(file.name), file.source.local() as path:
+            found = read_segmentation(path, file.limit or 1 << 32)
             add_segments(found, file, group, placements, packer)
-        except DicomError as error:
-            raise CaseError(Reason.UNREADABLE, f"{file.name} cannot be read: {error}") from None
-        except OSError as error:
-            raise CaseError(Reason.UNREADABLE, f"{file.name} cannot be read: {error.strerror}") from None
     return placements.decoded(packer.layers())
 
 

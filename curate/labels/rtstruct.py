@@ -13,10 +13,8 @@ if TYPE_CHECKING:
 
 def decode(group: "Group", files: Sequence[LabelFile], image: "Volume") -> Decoded:
     """Return the layers of regions, whose contours are filled slice by slice."""
-    from catalog.drop_reasons import Reason
-    from curate.dicom.data_set import DicomError
+    from curate.dicom.guard import reasons
     from curate.dicom.structure_set import StructureSet
-    from curate.errors import CaseError
     from curate.labels.contours import ContourFiller
     from curate.labels.planes import PlanePacker
 
@@ -25,19 +23,14 @@ def decode(group: "Group", files: Sequence[LabelFile], image: "Volume") -> Decod
     notes: list[str] = []
     for file in files:
         notes += getattr(file.source, "notes", ())
-        try:
-            with file.source.local() as path:
-                found = StructureSet(path, file.limit or 1 << 32)
+        with reasons(file.name), file.source.local() as path:
+            found = StructureSet(path, file.limit or 1 << 32)
             for named in found.regions:
                 labels = labels_of(named, group.labels)
                 if labels:
                     region = found.region(named)
                     packer.add(filler.planes(region), labels)
                     notes += filler.notes(region)
-        except DicomError as error:
-            raise CaseError(Reason.UNREADABLE, f"{file.name} cannot be read: {error}") from None
-        except OSError as error:
-            raise CaseError(Reason.UNREADABLE, f"{file.name} cannot be read: {error.strerror}") from None
     return Decoded(tuple(packer.layers()), notes=tuple(dict.fromkeys(notes)))
 
 

@@ -1,6 +1,5 @@
 """DICOM: a series in many files, or one file of one or many frames, read into a volume."""
 
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from catalog.drop_reasons import Reason
 from curate.dicom.data_set import DicomError, File, read_file
 from curate.dicom.frames import FunctionalGroups
+from curate.dicom.guard import reasons
 from curate.dicom.instance import Instance, Kind, read_instance
 from curate.dicom.intensities import Rescale, padding_of, rescale_of, voi_of
 from curate.dicom.mosaic import cut, layout_of
@@ -65,17 +65,12 @@ def read_stack(source: SeriesInput) -> Volume:
     """
     slices = _Slices(source)
     for number, (path, places, frames) in enumerate(_by_file(source), 1):
-        try:
+        several = len(source.files) > 1
+        with reasons(f"{_short(source)}, file {number} of {len(source.files)}" if several else _short(source)):
             file = read_file(source.root / path, whole=True, limit=_MOST_INFLATED)
             slices.add(file, places, frames)
-        except (DicomError, MemoryError) as error:
-            raise _unreadable(source, number, str(error) or "it needs more memory than there is") from None
-        except OSError as error:
-            raise _unreadable(source, number, error.strerror or "it cannot be opened") from None
-    try:
+    with reasons(_short(source)):
         return slices.volume()
-    except DicomError as error:
-        raise CaseError(Reason.UNREADABLE, f"{_short(source)}: {error}") from None
 
 
 def _by_file(source: SeriesInput) -> Iterator[tuple[str, list[int], list[int]]]:
@@ -255,19 +250,11 @@ def _without_pixels(file: File) -> File:
 
 def _instance(source: Input) -> tuple[Instance, Path]:
     """Return what the header of a single file says."""
-    with source.local() as path:
-        root, name = path.parent, path.name
-    try:
-        size = (root / name).stat().st_size
-    except OSError as error:
-        raise CaseError(Reason.UNREADABLE, f"{_short(source)} cannot be read: {error.strerror}") from None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        instance = read_instance(root, name, size, 0)
-    if instance.kind == Kind.FOREIGN:
-        raise CaseError(Reason.UNREADABLE, f"{_short(source)} cannot be read: it is not DICOM")
-    if instance.kind == Kind.DAMAGED:
-        raise CaseError(Reason.UNREADABLE, f"{_short(source)} cannot be read: {instance.note}")
+    with reasons(_short(source)), source.local() as path:
+        root = path.parent
+        instance = read_instance(root, path.name, path.stat().st_size, 0)
+        if instance.kind in (Kind.FOREIGN, Kind.DAMAGED):
+            raise DicomError(instance.note or "it is not DICOM")
     return instance, root
 
 
@@ -284,11 +271,6 @@ def _one_file(source: Input, instance: Instance, root: Path) -> SeriesInput:
             f"{_short(source)} holds {len(stacks)} volumes (echoes, times, directions); choose them with `series`",
         )
     return series_input(root, stacks[0], source.name)
-
-
-def _unreadable(source: SeriesInput, number: int, trouble: str) -> CaseError:
-    where = f"{_short(source)}, file {number} of {len(source.files)}" if len(source.files) > 1 else _short(source)
-    return CaseError(Reason.UNREADABLE, f"{where} cannot be read: {trouble}")
 
 
 def _short(source: Input) -> str:
