@@ -167,7 +167,7 @@ def test_an_image_that_fails_ends_in_1_with_the_scores_of_the_others(run, drawn_
         (["--model", "box", "--split", "holdout"], DataError, "no mask in the split 'holdout'"),
         (["--model", "box", "--only", "modality"], DataError, "COLUMN=VALUE"),
         (["--model", "box", "--only", "modalty=CT"], CatalogError, "did you mean 'modality'"),
-        (["--model", "box", "--shares", "train=x"], DataError, "write NAME=SHARE"),
+        (["--model", "box", "--shares", "train=x"], DataError, "is not NAME=SHARE"),
         (["--model", "box", "--manifest", "nowhere"], CatalogError, "nowhere does not exist"),
         (["--model", "box", "--out", "file/out"], FolderError, "file/out cannot be made"),
     ],
