@@ -22,12 +22,16 @@ from benchmarks.phantom import LABELS, make_phantom
 from benchmarks.script import convert
 from catalog.codecs.png import encode_bits, encode_image
 from catalog.stores.registry import store_names
-from curate.executors.processes import ProcessExecutor, SerialExecutor
+from curate.executors.processes import ProcessExecutor
+from curate.executors.serial import SerialExecutor
+from curate.ledger.case_key import CaseKey
+from curate.ledger.case_result import CaseResult
 from curate.pipeline.curate_case import curate_case
-from curate.pipeline.task import Report, Task
+from curate.pipeline.task import Task
 from curate.recipe.library import find_recipe
 from curate.recipe.load import load_recipe, parse_recipe
-from curate.run.plan import Options, plan_run, task_bytes
+from curate.recipe.resolved import Recipe
+from curate.run.plan import Options, find, plan_run, task_bytes
 
 RECIPE = """
 name: Phantom
@@ -63,13 +67,13 @@ def main() -> None:
         script = _fresh(_time_script, image, label, folder)
         bare = _fresh(_time_decode_encode, image, label)
         for store in store_names():
-            tasks = plan_run(recipe, source, folder / store, Options(store=store, memory=8 << 30)).tasks
-            seconds, report, peak = _fresh(_time_store, tasks)
-            _print(store, seconds, report, peak, script[0], bare[0])
+            tasks = _tasks(recipe, source, folder / store, store)
+            seconds, result, peak = _fresh(_time_store, tasks)
+            _print(store, seconds, result, peak, script[0], bare[0])
             shutil.rmtree(folder / store, ignore_errors=True)
         print(f"script-style pipeline   {script[0]:7.2f} s, {script[1]} slices, {script[2]} masks")
         print(f"decode + encode alone   {bare[0]:7.2f} s")
-        tasks = plan_run(recipe, source, folder / "two", Options(store="shards", memory=16 << 30)).tasks
+        tasks = _tasks(recipe, source, folder / "two", "shards")
         print(f"two processes / one     {_two_to_one(tasks, folder):7.2f}  (shards)")
     for name, place in (
         ("brats_deepmedic", "BRATS_deepmedic"),
@@ -77,6 +81,11 @@ def main() -> None:
     ):
         if (options.shared / place).is_dir():
             _real(name, options.shared / place)
+
+
+def _tasks(recipe: Recipe, source: Path, out: Path, store: str = "png") -> tuple[Task, ...]:
+    options = Options(store=store, memory=16 << 30)
+    return plan_run(find(recipe, source, options), source, out, options).tasks
 
 
 def _fresh(function, *arguments):
@@ -146,7 +155,7 @@ def _kept_pixels(image: Path, label: Path):
     pipeline_place = Place("", None)
     recipe = parse_recipe(RECIPE + "".join(f"  label_{n}: {n}\n" for n in range(1, LABELS + 1)), Path("phantom.yaml"))
     with tempfile.TemporaryDirectory() as out:
-        task = plan_run(recipe, image.parents[1], Path(out), Options(memory=8 << 30)).tasks[0]
+        task = _tasks(recipe, image.parents[1], Path(out))[0]
         original, pipeline.find_store = pipeline.find_store, lambda _: Collect()
         try:
             curate_case(task)
@@ -155,11 +164,11 @@ def _kept_pixels(image: Path, label: Path):
     return pixels, bits
 
 
-def _time_store(tasks: tuple[Task, ...]) -> tuple[float, Report, float]:
-    """Return the median seconds of the cases after the first, a report, and the process's peak memory in MB."""
-    reports = list(SerialExecutor().map(curate_case, tasks, task_bytes))
-    seconds = statistics.median(report.seconds for report in reports[1:])
-    return seconds, reports[-1], _peak_memory()
+def _time_store(tasks: tuple[Task, ...]) -> tuple[float, CaseResult, float]:
+    """Return the median seconds of the cases after the first, a result, and the process's peak memory in MB."""
+    results = list(SerialExecutor().map(curate_case, tasks, task_bytes))
+    seconds = statistics.median(result.seconds for result in results[1:])
+    return seconds, results[-1], _peak_memory()
 
 
 def _two_to_one(tasks: tuple[Task, ...], folder: Path) -> float:
@@ -167,7 +176,7 @@ def _two_to_one(tasks: tuple[Task, ...], folder: Path) -> float:
     rates = []
     for workers in (1, 2):
         many = [
-            dataclasses.replace(task, key=f"{task.key}_{n}", out=folder / f"w{workers}")
+            dataclasses.replace(task, key=CaseKey(task.key.token, f"{task.key.case}_{n}"), out=folder / f"w{workers}")
             for task in tasks
             for n in range(2)
         ]
@@ -181,12 +190,12 @@ def _two_to_one(tasks: tuple[Task, ...], folder: Path) -> float:
     return rates[1] / rates[0]
 
 
-def _print(name: str, seconds: float, report: Report, peak: float, script: float, bare: float) -> None:
+def _print(name: str, seconds: float, result: CaseResult, peak: float, script: float, bare: float) -> None:
     print(
-        f"{name:8} {seconds:6.2f} s a case  {report.images / seconds:6.0f} slices/s  "
-        f"{report.masks / seconds:7.0f} masks/s  {script / seconds:5.1f} x the script  "
+        f"{name:8} {seconds:6.2f} s a case  {result.images / seconds:6.0f} slices/s  "
+        f"{result.masks / seconds:7.0f} masks/s  {script / seconds:5.1f} x the script  "
         f"{bare / seconds:4.0%} of decode + encode  peak {peak:5.0f} MB  "
-        f"({report.images} slices, {report.masks} masks)",
+        f"({result.images} slices, {result.masks} masks)",
         flush=True,
     )
 
@@ -196,7 +205,7 @@ def _real(recipe_name: str, source: Path) -> None:
     recipe = load_recipe(find_recipe(recipe_name))
     for store in store_names():
         with tempfile.TemporaryDirectory() as out:
-            tasks = plan_run(recipe, source, Path(out), Options(store=store, memory=8 << 30)).tasks
+            tasks = _tasks(recipe, source, Path(out), store)
             seconds, images, masks, peak = _fresh(_time_real, tasks)
         print(
             f"{recipe_name:24} {store:8} {seconds:6.2f} s  {images / seconds:6.0f} slices/s  "
@@ -208,7 +217,7 @@ def _real(recipe_name: str, source: Path) -> None:
 
 def _time_real(tasks: tuple[Task, ...]) -> tuple[float, int, int, float]:
     rounds = [list(SerialExecutor().map(curate_case, tasks, task_bytes)) for _ in range(3)]
-    seconds = min(sum(report.seconds for report in reports) for reports in rounds[1:])
+    seconds = min(sum(result.seconds for result in results) for results in rounds[1:])
     last = rounds[-1]
     peak = _peak_memory()
     return seconds, sum(r.images for r in last), sum(r.masks for r in last), peak

@@ -15,6 +15,8 @@ from typing import Any
 
 from catalog.errors import CatalogError, OutputError
 
+_RAISE = object()
+
 
 def write_atomic(path: Path, content: bytes | memoryview, *, sync: bool = True) -> None:
     """Write a file atomically.
@@ -105,18 +107,25 @@ def output_error(path: Path, error: OSError) -> OutputError:
     return OutputError(f"{path} cannot be written: {reason}. {remedy} and run the same command again")
 
 
-def read_json(path: Path, default: Any) -> Any:
-    """Return the content of a JSON file, or `default` if there is no such file.
+def read_json(path: Path, default: Any, damaged: Any = _RAISE) -> Any:
+    """Return the content of a JSON file.
+
+    Args:
+        path: The file.
+        default: Is returned if there is no such file.
+        damaged: Is returned if the file is not JSON.
 
     Raises:
-        CatalogError: The file is damaged.
+        CatalogError: The file is not JSON, and `damaged` is not given.
     """
     try:
-        return json.loads(path.read_text("utf-8"))
+        return json.loads(path.read_bytes())
     except FileNotFoundError:
         return default
-    except (OSError, ValueError) as error:
-        raise CatalogError(f"cannot read {path}: {error}. Restore it, or delete it and run again") from error
+    except ValueError as error:
+        if damaged is _RAISE:
+            raise CatalogError(f"{path} is damaged: {error}. Restore it from a copy") from error
+        return damaged
 
 
 def write_json(path: Path, content: Any) -> None:

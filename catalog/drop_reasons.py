@@ -1,4 +1,4 @@
-"""The reasons a mask, a slice or a case is dropped for."""
+"""The reasons for which masks, slices and cases are dropped."""
 
 from enum import StrEnum
 
@@ -23,3 +23,4 @@ class Reason(StrEnum):
     LABELS = "labels"  # label values that the recipe does not know, or no integers
     MEMORY = "memory"  # larger than the memory limit
     WORKER_DIED = "worker_died"  # the process that worked on it was killed
+    UNEXPECTED = "unexpected"  # an error that medcorpus does not know; its traceback is in a log

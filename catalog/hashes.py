@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 def image_hash(pixels: NDArray[np.uint8]) -> str:
-    """Return 16 hex digits: xxh3-64 of `pixels` (h, w) or (h, w, 3), seeded with the shape.
+    """Return the hash of `pixels` (h, w) or (h, w, 3): 16 hex digits of xxh3-64, seeded with the shape.
 
     The seed is height * 2**32 + width * 4 + channels, so that a reshaped image has another hash.
     """
@@ -17,7 +17,7 @@ def image_hash(pixels: NDArray[np.uint8]) -> str:
 
 
 def mask_hash(mask: NDArray[Any]) -> str:
-    """Return 16 hex digits of a mask (h, w) whose foreground is anything but 0."""
+    """Return the hash of a mask (h, w), 16 hex digits; every value but 0 is foreground."""
     return bits_hash(np.packbits(mask != 0, axis=-1), mask.shape[1])
 
 

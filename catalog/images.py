@@ -1,7 +1,7 @@
-"""Which rows of a catalog belong to one image, and counting what is distinct among them.
+"""Grouping a catalog's rows by image, and counting distinct values.
 
-The functions work on tables that hold every row of the cases in them, as `Corpus.whole_cases` yields them: an
-image then lies in one table, and what is counted there adds up.
+The functions work on tables with all rows of each of their cases, as `Corpus.whole_cases` yields them: an image is then
+in one table, and the counts of several tables add up.
 """
 
 import numpy as np
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 Codes = NDArray[np.int64]
 
 IMAGE_KEY = ("dataset", "case", "axis", "slice", "modality", "sequence")
-"""The columns that tell an image from any other (they make up its name)."""
+"""The columns that identify an image (they make up its name)."""
 
 
 def codes(column: pa.ChunkedArray) -> tuple[Codes, pa.Array]:
-    """Return a number for each row, and the distinct values.
+    """Return a number for each row, and the distinct values: row i has `values[codes[i]]`.
 
-    Row i holds `values[codes[i]]`; it is null where its number is `len(values)`.
+    The number of a null is `len(values)`.
     """
     array = column.combine_chunks()
     if not pa.types.is_dictionary(array.type):
@@ -28,16 +28,16 @@ def codes(column: pa.ChunkedArray) -> tuple[Codes, pa.Array]:
 
 
 def distinct(key: Codes) -> Codes:
-    """Return the distinct numbers, ascending; quick where equal ones stand together."""
+    """Return the distinct numbers, ascending; fast if equal ones are adjacent."""
     runs = key[_run_starts(key)]
     if _ascending(runs):
         return runs
-    runs.sort()  # numpy's unique hashes, forty times slower on such keys
+    runs.sort()  # numpy.unique hashes, which is forty times slower on such keys
     return runs[_run_starts(runs)]
 
 
 def numbered(key: Codes) -> Codes:
-    """Return 0, 1, 2, ... for each row: equal rows get equal numbers, and there is no gap."""
+    """Return 0, 1, 2, ... for each row, without gaps: equal rows get equal numbers."""
     starts = _run_starts(key)
     runs = key[starts]
     numbers = np.arange(len(runs)) if _ascending(runs) else np.unique(runs, return_inverse=True)[1]
@@ -45,9 +45,9 @@ def numbered(key: Codes) -> Codes:
 
 
 def packed(columns: list[tuple[Codes, int]]) -> Codes:
-    """Return one number a row, equal where all columns are equal.
+    """Return one number a row: equal numbers for rows that are equal in all columns.
 
-    Each column comes with the end that its numbers, counted from 0, stay below; an end is at most 2**31.
+    Each column comes with the upper bound (exclusive, at most 2**31) of its numbers, which start at 0.
     """
     key, size = columns[0]
     for column, end in columns[1:]:
@@ -66,7 +66,7 @@ def image_numbers(table: pa.Table) -> Codes:
 
 
 def distinct_pairs(table: pa.Table, columns: tuple[str, str]) -> pa.Table:
-    """Return the distinct combinations of two string columns without nulls, as plain strings."""
+    """Return the distinct pairs of values of two string columns without nulls, as plain strings."""
     (first, firsts), (second, seconds) = (codes(table[name]) for name in columns)
     keys = distinct(first * len(seconds) + second)
     taken = firsts.take(pa.array(keys // len(seconds))), seconds.take(pa.array(keys % len(seconds)))

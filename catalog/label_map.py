@@ -1,4 +1,4 @@
-"""labels.json: the id of each label, per data set; an id once given never changes."""
+"""labels.json: the id of each label, per data set. An id never changes once it is assigned."""
 
 import json
 import re
@@ -16,7 +16,11 @@ LabelMap = dict[str, dict[str, str]]
 
 
 def read_labels(root: Path) -> LabelMap:
-    """Return the label map of the corpus at `root`, empty where it has none; CatalogError where it is broken."""
+    """Return the label map of the corpus at `root`; empty if it has none.
+
+    Raises:
+        CatalogError: The file is damaged.
+    """
     path = root / FILE
     if not path.exists():
         return {}
@@ -25,18 +29,19 @@ def read_labels(root: Path) -> LabelMap:
         for dataset, ids in labels.items():
             odd = [number for number in ids.values() if not re.fullmatch("[0-9]{4}", number)]
             if odd:
-                raise ValueError(f"{odd[0]!r} of {dataset} has not four digits")
+                raise ValueError(f"the id {odd[0]!r} of {dataset} does not have four digits")
             if len(set(ids.values())) < len(ids):
-                raise ValueError(f"two labels of {dataset} have one id")
+                raise ValueError(f"two labels of {dataset} have the same id")
     except (ValueError, AttributeError, TypeError) as error:
-        raise CatalogError(f"{path} is no label map: {error}; restore it, since file names rest on its ids") from error
+        raise CatalogError(f"{path} is not a label map: {error}. Restore it: file names depend on its ids") from error
     return labels
 
 
 def with_labels(labels: LabelMap, dataset: str, names: Iterable[str]) -> LabelMap:
-    """Return a label map that has an id for each of `names`: known ones keep theirs, new ones follow in order.
+    """Return a label map with an id for each of `names`: known labels keep theirs, new ones get the next ids.
 
-    Raises CatalogError past 9999 labels of one data set.
+    Raises:
+        CatalogError: The data set would have more than 9999 labels.
     """
     ids = dict(labels.get(dataset, {}))
     following = max((int(number) for number in ids.values()), default=0) + 1
@@ -45,5 +50,5 @@ def with_labels(labels: LabelMap, dataset: str, names: Iterable[str]) -> LabelMa
             ids[name] = f"{following:04d}"
             following += 1
     if following - 1 > MAX_ID:
-        raise CatalogError(f"{dataset} would have {following - 1} labels; names have room for {MAX_ID}")
+        raise CatalogError(f"{dataset} would have {following - 1} labels; file names have room for {MAX_ID}")
     return {**labels, dataset: ids}

@@ -1,11 +1,13 @@
 """The grammar of file names, as in the SA-Med2D-20M release.
 
-An image is `{token}--{dataset}--{case}--{axis}_{NNNN}` (2D sources: `--2d_none`), a mask its image's name and
-`--{class:04d}_{instance:03d}`. `--` never occurs inside a part. Tokens are those of the release
-(github.com/OpenGVLab/SAM-Med2D, the 34 that occur in its file names), and four it lacks.
+An image is `{token}--{dataset}--{case}--{axis}_{NNNN}` (2D sources: `--2d_none`); a mask is the name of its image and
+`--{class:04d}_{instance:03d}`. `--` never occurs inside a part. Tokens are the 34 in the file names of the release
+(github.com/OpenGVLab/SAM-Med2D), and four that it lacks.
 """
 
+import hashlib
 import re
+import unicodedata
 from dataclasses import dataclass
 
 from catalog.errors import CatalogError
@@ -24,7 +26,7 @@ MODALITY_TOKENS: dict[str, str] = {
     "Microscopy": "microscopy_00",
     "Histopathology": "histopathology_00",
 }
-"""Modality, as the catalog's column has it, to the token of an image without a sequence."""
+"""The token of an image without a sequence, by the modality in the catalog."""
 
 SEQUENCES: dict[str, tuple[str, ...]] = {
     "CT": ("cbf", "cbv", "mtt", "tmax"),
@@ -33,7 +35,7 @@ SEQUENCES: dict[str, tuple[str, ...]] = {
         "t1", "t1c", "t1ce", "t1gd", "t1w", "t2", "t2w", "tmax", "ttp",
     ),
 }  # fmt: skip
-"""Sequences with a token of their own in the release; others fall back to the modality's `_00`."""
+"""Sequences with their own token in the release; others fall back to the modality's `_00`."""
 
 ANATOMIES = ("head_and_neck", "thorax", "abdomen", "pelvis", "lesion", "other")
 """SA-Med2D's groups of anatomy."""
@@ -47,31 +49,52 @@ _COMPONENT = re.compile(r"(?P<label>[0-9]{4})_(?P<instance>[0-9]{3,})")
 
 
 def modality_token(modality: str, sequence: str | None = None) -> str:
-    """Return the name's first part, such as `mr_flair`, `ct_00` or `x_ray`.
+    """Return the first part of a name, such as `mr_flair`, `ct_00` or `x_ray`.
 
-    A sequence the release has no token for is written in the same way (`mr_swi`): exports to the release's own
-    grammar map it, the corpus keeps it apart.
+    A sequence without a token in the release is written in the same way (`mr_swi`).
+
+    Raises:
+        CatalogError: The modality is unknown.
     """
-    token = MODALITY_TOKENS[modality]
+    token = MODALITY_TOKENS.get(modality)
+    if token is None:
+        raise CatalogError(f"unknown modality {modality!r}. Known are {', '.join(MODALITY_TOKENS)}")
     if sequence is None:
         return token
     return f"{token.removesuffix('_00')}_{sequence}"
 
 
+MAX_PART = 120
+"""Longest case id in a name, characters; a file name has room for 255 bytes in all."""
+
+
 def safe_part(text: str) -> str:
-    """Return `text` as a part of a name: letters, digits, `_`, `.` and single `-`; never empty, never hidden."""
-    part = re.sub(r"-{2,}", "-", _UNSAFE.sub("_", text)).strip("-.")
-    return part or "_"
+    """Return `text` as a part of a name: ASCII letters, digits, `_`, `.` and single `-`; never empty, never hidden.
+
+    Letters with accents become plain ones. A short hash follows where characters outside ASCII were replaced, so that
+    two names that differ only in these stay two, and where the part is longer than MAX_PART and is cut.
+    """
+    plain = unicodedata.normalize("NFKD", text)
+    plain = "".join(char for char in plain if not unicodedata.combining(char))
+    part = re.sub(r"-{2,}", "-", _UNSAFE.sub("_", plain)).strip("-.") or "_"
+    if len(part) > MAX_PART:
+        return f"{part[: MAX_PART - 9]}.{_digest(text)}"
+    return part if text.isascii() else f"{part}.{_digest(text)}"
+
+
+def _digest(text: str) -> str:
+    normal = unicodedata.normalize("NFC", text).encode("utf-8", "surrogateescape")
+    return hashlib.sha256(normal).hexdigest()[:8]
 
 
 def image_name(token: str, dataset: str, case: str, axis: str | None = None, index: int | None = None) -> str:
-    """Return an image's name without suffix; `axis` and `index` are None for a 2D source."""
+    """Return the name of an image, without suffix; `axis` and `index` are None for a 2D source."""
     plane = "2d_none" if axis is None else f"{axis}_{index:04d}"
     return f"{token}--{dataset}--{case}--{plane}"
 
 
 def mask_name(image: str, label_id: int, instance: int) -> str:
-    """Return a mask's name without suffix, from its image's name."""
+    """Return the name of a mask, without suffix, from the name of its image."""
     return f"{image}--{label_id:04d}_{instance:03d}"
 
 
@@ -89,16 +112,17 @@ class ParsedName:
 
 
 def parse_name(name: str) -> ParsedName:
-    """Take an image's or a mask's name (without suffix) apart.
+    """Split the name of an image or a mask, without suffix, into its parts.
 
-    Raises CatalogError where the name does not follow the grammar.
+    Raises:
+        CatalogError: The name does not follow the grammar.
     """
     parts = name.split("--")
     plane = _PLANE.fullmatch(parts[3]) if len(parts) in (4, 5) else None
     component = _COMPONENT.fullmatch(parts[4]) if len(parts) == 5 else None
     if plane is None or (len(parts) == 5 and component is None) or not all(parts):
         raise CatalogError(
-            f"{name!r} is not a name of this corpus: expected TOKEN--DATASET--CASE--AXIS_NNNN or --2d_none, "
+            f"{name!r} is not the name of an image or mask: expected TOKEN--DATASET--CASE--AXIS_NNNN or --2d_none, "
             "for masks followed by --CLASS_INSTANCE"
         )
     axis, index = plane["axis"], plane["slice"]

@@ -1,12 +1,29 @@
 """The columns of catalog.parquet and drops.parquet."""
 
+import difflib
+from collections.abc import Sequence
+
 import pyarrow as pa
+
+from catalog.errors import QueryError
 
 SCHEMA_VERSION = "1"
 VERSION_KEY = b"medcorpus.schema_version"
 
 SORT_COLUMNS = ("dataset", "case", "axis", "slice", "label_id", "instance", "image")
-"""The catalog's order; `image` settles ties between the sequences of one case."""
+"""The catalog's order; `image` orders the sequences of one case."""
+
+REQUIRED = frozenset({"image", "dataset", "case", "patient", "modality", "height", "width"})
+"""Columns of the catalog that have a value in every row."""
+
+UNIQUE_COLUMNS = {"mask": "DELTA_BYTE_ARRAY", "mask_hash": "PLAIN"}
+"""Columns whose values are nearly all different, with their Parquet encoding: a dictionary would only cost space."""
+
+MASK_COLUMNS = frozenset(
+    {"mask", "mask_index", "mask_hash", "label", "label_id", "instance", "parts_at_256"}
+    | {"area", "area_fraction", "x0", "y0", "x1", "y1"}
+)
+"""Columns that are null only in the one row of an image without any mask."""
 
 
 def _strings(*names: str) -> list[pa.Field]:
@@ -44,8 +61,8 @@ CATALOG_SCHEMA = pa.schema(
     ],
     metadata={VERSION_KEY: SCHEMA_VERSION.encode()},
 )
-"""One row a mask. `image_index` is the image's row in a shard (null for png and npz); `mask_index` the mask's
-position among its image's masks in an npz or a shard row (null for png)."""
+"""One row a mask. `image_index` is the image's row in a shard (null for png and npz); `mask_index` is the mask's
+position among the masks of its image in an npz file or a row of a shard (null for png)."""
 
 DROPS_SCHEMA = pa.schema(
     [
@@ -60,4 +77,15 @@ DROPS_SCHEMA = pa.schema(
     ],
     metadata={VERSION_KEY: SCHEMA_VERSION.encode()},
 )
-"""One row a dropped mask, slice or case; `detail` is the sentence a user reads for a case."""
+"""One row a dropped mask, slice or case; `detail` is the message that a user reads for a case."""
+
+
+def check_columns(columns: Sequence[str]) -> None:
+    """Raise QueryError, with the nearest name, if a catalog has no such column."""
+    for column in columns:
+        if column not in CATALOG_SCHEMA.names:
+            near = difflib.get_close_matches(column, CATALOG_SCHEMA.names, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else "."
+            raise QueryError(
+                f"the catalog has no column {column!r}{hint} The columns: {', '.join(CATALOG_SCHEMA.names)}"
+            )

@@ -1,4 +1,4 @@
-"""Which masks of a corpus a command works on: its catalog, split, and what of it is kept or left out."""
+"""The masks of a corpus that a command works on: catalog, split and conditions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,10 +9,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalog.corpus import Corpus, check_columns
+from catalog.corpus import Corpus
 from catalog.errors import DataError
+from catalog.held_out import HeldOut
 from catalog.samples import SHARES, Samples, load_samples
-from catalog.schema import CATALOG_SCHEMA
+from catalog.schema import CATALOG_SCHEMA, check_columns
 
 WORDS = {"true": True, "false": False}
 NULL = "null"
@@ -24,11 +25,12 @@ class Selection:
 
     Args:
         manifest: A corpus's folder or its catalog.parquet.
-        only: Conditions `COLUMN=VALUE` of which all must hold; several values are joined by `|`, `null` is a value.
-        without: Conditions of which none may hold: `redistributable=false`, `dataset=PH2|DRIVE`.
-        every: Of a volume's slices along an axis only each n-th is taken.
-        shares: The splits that patients are dealt out to where the catalog's `split` is empty.
-        split_seed: Another number deals them out anew.
+        only: Conditions `COLUMN=VALUE` that must all hold; several values are joined by `|`, `null` is a value.
+        without: Conditions that must not hold: `redistributable=false`, `dataset=PH2|DRIVE`.
+        every: Keep every n-th slice of each volume and axis.
+        shares: Split ratios for patients whose catalog `split` is empty.
+        split_seed: Seed of the patient split.
+        held_out: Datasets held out of every other split, by the split they make up.
     """
 
     manifest: Path
@@ -37,9 +39,10 @@ class Selection:
     every: int = 1
     shares: Mapping[str, float] = field(default_factory=lambda: dict(SHARES))
     split_seed: int = 0
+    held_out: HeldOut = field(default_factory=dict)
 
     def load(self, split: str | None, columns: Sequence[str] = ()) -> Samples:
-        """Return the masks of a split, None for all.
+        """Return the masks of a split; None: all that are not held out.
 
         Raises:
             DataError: a condition cannot be read, or no mask is left.
@@ -52,12 +55,13 @@ class Selection:
             columns=columns,
             shares=self.shares,
             seed=self.split_seed,
+            held_out=self.held_out,
         )
 
     def _where(self) -> pc.Expression | None:
         conditions = [_condition(text) for text in self.only] + [~_condition(text) for text in self.without]
         if self.every < 1:
-            raise DataError(f"every {self.every}. slice: 1 takes all of them, 2 each other one")
+            raise DataError(f"every {self.every}-th slice: give 1 for all slices, 2 for every other one")
         if self.every > 1:
             number = pc.field("slice")
             rest = number - pc.field("slice") / self.every * self.every
@@ -66,10 +70,10 @@ class Selection:
 
 
 def _condition(text: str) -> pc.Expression:
-    """`COLUMN=VALUE` or `COLUMN=VALUE|VALUE`; it is false, never unknown, where the column is null."""
+    """Parse `COLUMN=VALUE` or `COLUMN=VALUE|VALUE` to an expression that is false, never null, on a null column."""
     column, equals, values = text.partition("=")
     if not equals or not column or not values:
-        raise DataError(f"{text!r} is no condition: write COLUMN=VALUE, such as modality=CT or dataset=A|B")
+        raise DataError(f"not a condition: {text!r}. Write COLUMN=VALUE, such as modality=CT or dataset=A|B")
     check_columns([column])
     kind = CATALOG_SCHEMA.field(column).type
     wanted = [_value(text, word, kind) for word in values.split("|")]
@@ -86,4 +90,4 @@ def _value(text: str, word: str, kind: pa.DataType) -> object:
             return WORDS[word.lower()]
         return pa.scalar(word).cast(kind).as_py()
     except (KeyError, pa.ArrowInvalid) as error:
-        raise DataError(f"{text!r}: {word!r} is no {kind}, which the column holds") from error
+        raise DataError(f"{text!r}: {word!r} is not a value of the column's type {kind}") from error

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from catalog.atomic import replacing
-from catalog.schema import CATALOG_SCHEMA, DROPS_SCHEMA, SORT_COLUMNS
+from catalog.schema import CATALOG_SCHEMA, DROPS_SCHEMA, SORT_COLUMNS, UNIQUE_COLUMNS
 
 CATALOG_FILE = "catalog.parquet"
 DROPS_FILE = "drops.parquet"
@@ -18,9 +18,6 @@ ROW_GROUP = 1 << 19
 
 BATCH_ROWS, BATCH_CASES = 1 << 15, 1 << 9
 """Cases are sorted and cast this many at a time."""
-
-_UNIQUE = {"mask": "DELTA_BYTE_ARRAY", "mask_hash": "PLAIN"}
-"""Columns whose values are nearly all different: a dictionary would only cost space."""
 
 
 class TableWriter:
@@ -52,7 +49,7 @@ def table_writer(path: Path, schema: pa.Schema) -> Iterator[TableWriter]:
     Raises:
         OutputError: The disk is full, or the folder is missing or not writable.
     """
-    plain = {name: code for name, code in _UNIQUE.items() if name in schema.names}
+    plain = {name: code for name, code in UNIQUE_COLUMNS.items() if name in schema.names}
     with (
         replacing(path) as partial,
         pq.ParquetWriter(

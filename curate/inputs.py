@@ -1,10 +1,10 @@
 """Inputs: what one image, or one label, is read from.
 
-An input is a file today; a DICOM series, a member of an archive or an array in a file each is one more class with the
-same four words.
+A file is one kind of input. A DICOM series, a member of an archive or an array in a file is each one more class of the
+same Protocol.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +25,8 @@ class Input(Protocol):
     def format(self) -> str | None:
         """Name of the reader; None where the suffix of `name` chooses it."""
 
-    def stamps(self) -> tuple[Stamp, ...]:
-        """Return the stamp of each file the content depends on."""
+    def stamps(self, companions: Sequence[str]) -> tuple[Stamp, ...]:
+        """Return the stamp of each file the content depends on; `companions` are those its reader names."""
 
     def local(self) -> AbstractContextManager[Path]:
         """Return a context with the path of the content on local disk."""
@@ -50,11 +50,9 @@ class FileInput:
         """The path below the source folder."""
         return self.path
 
-    def stamps(self) -> tuple[Stamp, ...]:
+    def stamps(self, companions: Sequence[str]) -> tuple[Stamp, ...]:
         """Return the stamp of the file and of the files it names as its data."""
-        from curate.readers import companions
-
-        return tuple(_stamp(self.root, path) for path in (self.path, *companions(self)))
+        return tuple(_stamp(self.root, path) for path in (self.path, *companions))
 
     @contextmanager
     def local(self) -> Iterator[Path]:

@@ -1,4 +1,7 @@
-"""Prepare pixels and boxes as LiteMedSAM's script does (bowang-lab/MedSAM, CVPR24_LiteMedSAM_infer.py)."""
+"""Prepare pixels, boxes and masks for a model.
+
+Pixels and boxes are prepared as in LiteMedSAM's script (bowang-lab/MedSAM, CVPR24_LiteMedSAM_infer.py).
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,10 +10,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from catalog.resize import resize_mask
+
 
 @dataclass(frozen=True)
 class Fit:
-    """How an image of `height` x `width` fits into the model's square of `size`: upper left, `rows` x `columns`."""
+    """The placement of a `height` x `width` image in the model's square: its upper left `rows` x `columns` pixels."""
 
     height: int
     width: int
@@ -20,15 +25,15 @@ class Fit:
 
 
 def fit_to(height: int, width: int, size: int) -> Fit:
-    """Return the fit whose longer edge is `size` pixels."""
+    """Return the placement whose longer edge is `size` pixels."""
     scale = size / max(height, width)
     return Fit(height, width, size, max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5)))
 
 
 def prepare_pixels(pixels: NDArray[np.uint8], fit: Fit) -> NDArray[np.float32]:
-    """Return (3, S, S) in [0, 1] of an image (H, W) or (H, W, 3): resized by area, then stretched, then zero-padded.
+    """Resize an image (H, W) or (H, W, 3) by area, stretch it to [0, 1] and zero-pad it to (3, S, S).
 
-    The extremes are those of the resized image, of all channels together.
+    The stretch uses the extremes of the resized image over all channels.
     """
     small = cv2.resize(pixels, (fit.columns, fit.rows), interpolation=cv2.INTER_AREA)
     low, high = int(small.min()), int(small.max())
@@ -38,6 +43,13 @@ def prepare_pixels(pixels: NDArray[np.uint8], fit: Fit) -> NDArray[np.float32]:
     return padded
 
 
+def prepare_mask(mask: NDArray[np.bool_] | NDArray[np.uint8], fit: Fit) -> NDArray[np.uint8]:
+    """Return a mask (H, W) as (S, S) of 0 and 1: resized by area (see `resize_mask`), then zero-padded."""
+    padded = np.zeros((fit.size, fit.size), np.uint8)
+    padded[: fit.rows, : fit.columns] = resize_mask(mask, fit.rows, fit.columns)
+    return padded
+
+
 def prepare_boxes(boxes: NDArray[Any], fit: Fit) -> NDArray[np.int64]:
-    """Return boxes (N, 4) in the model's pixels: scaled in their own dtype, then truncated."""
+    """Scale boxes (N, 4) to the model's pixels in their own dtype and truncate them, as the script does."""
     return (boxes * (fit.size / max(fit.height, fit.width))).astype(np.int64)

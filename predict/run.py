@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from catalog.progress import Progress
 from predict.engines.engine import Engine
-from predict.errors import Fault, InputError
+from predict.errors import CaseFault, InputError
 from predict.inputs.case import CaseSource, PromptedCase
 from predict.notes import NoteLog
 from predict.outputs.finished import FinishedCases
@@ -97,16 +97,10 @@ def predict_cases(
             progress.begin(name)
             wait([reading])
             ahead = read_ahead()
-            ended: Future[Outcome]
-            try:
-                segmented = _segment(reading.result(), engine, options, progress.step)
-                if finished is not None:
-                    finished.begin(source)
-                ended = second.submit(_write, source, segmented, options)
+            try:  # no name holds the case: it goes when it is written
+                run.write(second, source, _segment(reading.result(), engine, options, progress.step), options)
             except (InputError, MemoryError) as error:
-                ended = Future()
-                ended.set_exception(error)
-            run.writing.append((source, ended))
+                run.refuse(source, error)
             run.settle(1)
         run.settle(0)
     except KeyboardInterrupt:
@@ -129,6 +123,18 @@ class _Run:
         self._progress, self._finished = progress, finished
         self._notes = NoteLog(progress.say)
 
+    def write(self, executor: Executor, source: CaseSource, segmented: _Segmented, options: RunOptions) -> None:
+        """Start to write the results of a case."""
+        if self._finished is not None:
+            self._finished.begin(source)
+        self.writing.append((source, executor.submit(_write, source, segmented, options)))
+
+    def refuse(self, source: CaseSource, error: Exception) -> None:
+        """Put a case that failed in its place among those that are written."""
+        ended: Future[Outcome] = Future()
+        ended.set_exception(error)
+        self.writing.append((source, ended))
+
     def settle(self, most: int) -> None:
         """Record the outcome of cases in their order, and wait until at most `most` are being written."""
         while self.writing and (len(self.writing) > most or self.writing[0][1].done()):
@@ -146,7 +152,7 @@ class _Run:
         except InputError as error:
             self.fail(source.name, error)
         except MemoryError:
-            self.fail(source.name, InputError(Fault.TOO_LARGE, "there is not enough memory for it"))
+            self.fail(source.name, InputError(CaseFault.TOO_LARGE, "there is not enough memory for it"))
         else:
             self.result.outcomes.append(outcome)
             if self._finished is not None:

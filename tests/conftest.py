@@ -13,6 +13,11 @@ settings.load_profile("patient")
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that rewrites stored texts."""
+    parser.addoption("--update-golden", action="store_true", help="Rewrite tests/golden/messages.txt from the code.")
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real images with masks; the test is skipped where it is absent."""

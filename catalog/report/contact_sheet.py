@@ -15,6 +15,7 @@ from catalog.corpus import Corpus
 from catalog.errors import CatalogError
 from catalog.names import modality_token
 from catalog.pixels import PixelReader, Pixels
+from catalog.report.pictures import check_picture, write_picture
 from catalog.report.sample import SampledImage, sample_images
 
 Colour = tuple[int, int, int]
@@ -37,9 +38,10 @@ def draw_sheet(corpus: Corpus, out: Path, tiles: int = 24, seed: int = 0, tile: 
     Pixels are drawn square where the spacing is known. Each label has a colour of its own. The same corpus and
     seed give the same picture. Raises CatalogError where the corpus has no masks, or pixels cannot be read.
     """
+    check_picture(out)
     images = sample_images(corpus, tiles, seed)
     if not images:
-        raise CatalogError(f"{corpus.catalog} lists no masks: there is nothing to draw")
+        raise CatalogError(f"{corpus.catalog} has no masks: there is nothing to draw")
     reader = PixelReader(corpus.root)
     colours = label_colours(mask.label for image in images for mask in image.masks)
     columns = min(len(images), math.ceil(math.sqrt(1.5 * len(images))))
@@ -56,7 +58,7 @@ def draw_sheet(corpus: Corpus, out: Path, tiles: int = 24, seed: int = 0, tile: 
     for number, image in enumerate(images):
         top, left = number // columns * height + GAP, number % columns * width + GAP
         _write_caption(pen, image, colours, (left, top + tile), tile)
-    canvas.save(out, format="PNG")
+    write_picture(out, np.asarray(canvas))
     return images
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from catalog.atomic import write_atomic
 from catalog.errors import CatalogError
 from catalog.report.statistics import TAIL, Count, Histogram, Statistics
 
@@ -38,14 +39,20 @@ STYLE = {
 }
 
 
+def check_plot(out: Path) -> None:
+    """Raise CatalogError if no figures are drawn into a file of this suffix."""
+    if out.suffix.lower() not in FORMATS:
+        suffix = out.suffix or "without a suffix"
+        raise CatalogError(f"{out}: figures are written as {', '.join(FORMATS)}, not {suffix}")
+
+
 def draw_plots(statistics: Statistics, out: Path) -> None:
     """Draw all figures into a .png, .svg or .html file; the page holds the picture, so it stands alone.
 
     Raises CatalogError for another suffix, and for a corpus without images.
     """
+    check_plot(out)
     suffix = out.suffix.lower()
-    if suffix not in FORMATS:
-        raise CatalogError(f"{out}: figures are drawn as {', '.join(FORMATS)}, not {suffix or 'without suffix'}")
     if not statistics.images:
         raise CatalogError("the corpus has no images: there is nothing to draw")
     import matplotlib
@@ -55,10 +62,12 @@ def draw_plots(statistics: Statistics, out: Path) -> None:
         if suffix == ".html":
             svg = io.StringIO()
             figure.savefig(svg, format="svg", metadata={"Date": None})
-            out.write_text(_page(statistics, svg.getvalue()), encoding="utf-8")
+            write_atomic(out, _page(statistics, svg.getvalue()).encode())
         else:
+            drawn = io.BytesIO()
             metadata = {"Date": None} if suffix == ".svg" else None
-            figure.savefig(out, format=suffix[1:], dpi=200, metadata=metadata)
+            figure.savefig(drawn, format=suffix[1:], dpi=200, metadata=metadata)
+            write_atomic(out, drawn.getbuffer())
 
 
 def make_figure(statistics: Statistics) -> "Figure":

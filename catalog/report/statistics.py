@@ -13,21 +13,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from catalog.corpus import Corpus, check_columns
+from catalog.corpus import Corpus
 from catalog.drop_reasons import Reason
 from catalog.errors import CatalogError
 from catalog.images import IMAGE_KEY, Codes, codes, distinct, distinct_pairs, image_numbers
+from catalog.schema import MASK_COLUMNS, check_columns
 
 DIMENSIONS = ("modality", "label", "dataset", "anatomy", "axis")
 """The columns that are always counted by."""
 
 CASE = ("dataset", "case")
-
-MASK_COLUMNS = frozenset(
-    {"mask", "mask_index", "mask_hash", "label", "label_id", "instance", "parts_at_256"}
-    | {"area", "area_fraction", "x0", "y0", "x1", "y1"}
-)
-"""Null in the one row of an image that has no mask: such a row belongs to no group of these."""
 
 NULL_NAMES = {"axis": "2d", "slice": "2d"}
 """What a null reads as where it has a meaning; elsewhere it reads `none`."""

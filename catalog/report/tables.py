@@ -1,6 +1,7 @@
 """The statistics of a corpus as tables on a terminal, and as a CSV file."""
 
 import csv
+import io
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from catalog.atomic import write_atomic
 from catalog.report.statistics import Histogram, Statistics
 
 SHOWN = 20
@@ -36,10 +38,11 @@ def print_statistics(statistics: Statistics, console: Console) -> None:
 
 def write_csv(statistics: Statistics, path: Path) -> None:
     """Write the counts as one tidy table: dimension, name, images, masks; the first line is the total."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("dimension", "name", "images", "masks"))
-        writer.writerows(statistics.to_rows())
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("dimension", "name", "images", "masks"))
+    writer.writerows(statistics.to_rows())
+    write_atomic(path, text.getvalue().encode())
 
 
 def _tables(statistics: Statistics) -> Iterator[Table]:

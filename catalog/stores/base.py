@@ -35,6 +35,21 @@ class DatasetFolders:
     state: Path
 
 
+@dataclass(frozen=True)
+class HubConfig:
+    """How Hugging Face `datasets` loads the images of a store, as a config of the dataset card.
+
+    Attributes:
+        data_files: Patterns of the files, relative to the corpus.
+        features: Columns of Parquet files that hold encoded images: (name, type), the type as a card writes it.
+        listed: True for image files, which `datasets` finds through the corpus's metadata.parquet.
+    """
+
+    data_files: tuple[str, ...]
+    features: tuple[tuple[str, str], ...] = ()
+    listed: bool = False
+
+
 class CaseWriter(Protocol):
     """Writes the images and masks of one case."""
 
@@ -64,7 +79,7 @@ class PixelSource(Protocol):
         """Return a mask (h, w) of 0 and 255; CatalogError if it is missing or damaged."""
 
 
-def _as_written(key: str, rows: "pa.Table") -> "pa.Table":
+def _as_written(key: str, rows: "pa.Table") -> "pa.Table | None":
     return rows
 
 
@@ -74,13 +89,14 @@ def _nothing() -> None:
 
 @dataclass(frozen=True)
 class Finalised:
-    """The result of `Store.finalise`.
+    """The result of `Store.finalise` or `Store.current`.
 
-    `relocate(key, rows)` returns the catalog rows of a case with their final paths and positions. `sweep()` removes
-    files that no row needs any more; it is called once the catalog with the final rows is on disk.
+    `relocate(key, rows)` returns the catalog rows of a case with their final paths and positions, None where they have
+    none yet. `sweep()` removes files that no row needs any more; it is called once the catalog with the final rows is
+    on disk.
     """
 
-    relocate: "Callable[[str, pa.Table], pa.Table]" = _as_written
+    relocate: "Callable[[str, pa.Table], pa.Table | None]" = _as_written
     sweep: Callable[[], None] = _nothing
 
 
@@ -99,6 +115,9 @@ class Store(Protocol):
         `keys` are all finished cases, in the catalog's order, also those of other stores. May be interrupted anywhere
         and called again; what a catalog on disk refers to stays until `sweep`.
         """
+
+    def current(self, folders: DatasetFolders, keys: Sequence[str]) -> Finalised:
+        """Return what is final already; nothing is written, and `sweep` does nothing."""
 
     def discard(self, folders: DatasetFolders, finished: Collection[str], unfinished: set[tuple[str, str]]) -> None:
         """Remove the files of unfinished cases.

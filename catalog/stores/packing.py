@@ -1,5 +1,6 @@
 """Packing of pieces, one a case, into shards of about 256 MB."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -60,6 +61,28 @@ class PackRecord:
         write_json(path, {**self.cases, _LAST: ShardRange(self.last, 0, 0, 0)})
 
 
+def rebuilt_record(root: Path, dataset: str, keys: Sequence[str]) -> PackRecord:
+    """Return the record that the shards on disk imply, for a shards.json that was lost.
+
+    `keys` are the finished cases (`token--case`). The rows of a case are consecutive, and its first image has the token
+    of its key. Where a case is in several shards, the last one counts.
+    """
+    known, cases = set(keys), dict[str, ShardRange]()
+    paths = sorted((root / "shards" / dataset).glob("*.parquet"))
+    for path in paths:
+        place = f"shards/{dataset}/{path.name}"
+        key = ""
+        for row, name in enumerate(pq.read_table(path, columns=["name"])["name"].to_pylist()):
+            token, _, case, *_ = name.split("--")
+            here = f"{token}--{case}"
+            if here in known and here != key:
+                key = here
+                cases[key] = ShardRange(place, row, 0, 0)
+            if key:
+                cases[key] = cases[key]._replace(images=row + 1 - cases[key].first)
+    return PackRecord(cases, f"shards/{dataset}/{paths[-1].name}" if paths else "")
+
+
 def shard_writer(path: Path) -> pq.ParquetWriter:
     """Return a writer for SHARD_SCHEMA: PNGs are stored as they are, without compression or statistics."""
     return pq.ParquetWriter(
@@ -73,7 +96,9 @@ def shard_writer(path: Path) -> pq.ParquetWriter:
     )
 
 
-def pack(root: Path, dataset: str, pieces: dict[str, Path], record: Path) -> PackRecord:
+def pack(
+    root: Path, dataset: str, pieces: dict[str, Path], record: Path, packed: PackRecord | None = None
+) -> PackRecord:
     """Pack pieces into shards, and return where each case of the data set is then.
 
     Shards with cases that are gone or have a new piece are packed again, under new numbers, and with them those that
@@ -84,9 +109,10 @@ def pack(root: Path, dataset: str, pieces: dict[str, Path], record: Path) -> Pac
         root: The corpus.
         dataset: The data set's name.
         pieces: All finished cases by key, in the catalog's order, with the path of their piece while they have one.
-        record: The shards.json of the data set.
+        record: The shards.json of the data set, which is written after each shard.
+        packed: Where the cases are before; default: what the record says.
     """
-    packed = PackRecord.load(record)
+    packed = PackRecord.load(record) if packed is None else packed
     fresh = _fresh(pieces, packed.cases)
     dead = {place.path for key, place in packed.cases.items() if key not in pieces or key in fresh}
     if fresh or any(place.path in dead and key in pieces for key, place in packed.cases.items()):

@@ -8,7 +8,7 @@ from catalog.errors import CatalogError
 def locate(root: Path, path: str) -> Path:
     """Return the file that a path of the catalog names; CatalogError if it is outside of the corpus."""
     relative = Path(path)
-    if relative.is_absolute() or ".." in relative.parts:
+    if relative.is_absolute() or ".." in relative.parts or "\0" in path:
         raise CatalogError(f"the catalog refers to {path!r}, outside of its corpus at {root}")
     return root / relative
 

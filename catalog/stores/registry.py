@@ -4,17 +4,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from catalog.errors import CatalogError
-from catalog.stores.base import Store
+from catalog.stores.base import HubConfig, Store
 
 
 @dataclass(frozen=True)
 class StoreRecord:
-    """A store's name (for `--store`), the suffix of its paths in the catalog, and how to load it."""
+    """What is known of a store without loading it.
+
+    Attributes:
+        name: The name that `--store` takes.
+        suffix: The suffix of its paths in the catalog.
+        summary: A few words for `--help`.
+        load: Returns the store.
+        hub: How Hugging Face `datasets` loads its images; None if it cannot.
+    """
 
     name: str
     suffix: str
     summary: str
     load: Callable[[], Store]
+    hub: HubConfig | None = None
 
 
 def _png() -> Store:
@@ -35,12 +44,18 @@ def _shards() -> Store:
     return ShardStore()
 
 
+_PNG_HUB = HubConfig(("metadata.parquet", "images/*/*.png", "masks/*/*.png"), listed=True)
+_SHARDS_HUB = HubConfig(
+    ("shards/*/*.parquet",),
+    (("name", "dtype: string"), ("image", "dtype: image"), ("masks", "list: image"), ("mask_names", "list: string")),
+)
+
 _RECORDS = {
     record.name: record
     for record in (
-        StoreRecord("png", ".png", "one PNG file for each image and mask", _png),
+        StoreRecord("png", ".png", "one PNG file for each image and mask", _png, _PNG_HUB),
         StoreRecord("npz", ".npz", "one NumPy file for each image and its masks", _npz),
-        StoreRecord("shards", ".parquet", "Parquet files of 256 MB that hold PNGs", _shards),
+        StoreRecord("shards", ".parquet", "Parquet files of 256 MB that hold PNGs", _shards, _SHARDS_HUB),
     )
 }
 

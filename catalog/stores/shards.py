@@ -4,20 +4,22 @@ Small files are the bottleneck at millions of masks. A case first goes to a file
 appears complete or not at all; `finalise` packs pieces into shards. Row groups are small enough to read for one image.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from catalog.atomic import replacing
 from catalog.codecs.png import decode_image, decode_mask, encode_bits, encode_image
+from catalog.errors import CatalogError
 from catalog.stores.base import DatasetFolders, Finalised, Place
-from catalog.stores.packing import PackRecord, pack, relocate, shard_writer, sweep
+from catalog.stores.packing import PackRecord, pack, rebuilt_record, relocate, shard_writer, sweep
 from catalog.stores.reading import check_position, locate, unreadable
 
 Pixels = NDArray[np.uint8]
@@ -40,22 +42,38 @@ class ShardStore:
 
     def finalise(self, folders: DatasetFolders, keys: Sequence[str]) -> Finalised:
         """Pack pieces into shards; `sweep` removes the shards that hold no case any more."""
-        record = folders.state / _RECORD
-        packed = PackRecord.load(record)
+        packed = self._load(folders, keys)
         if packed.cases or any(folders.state.glob("*.parquet")):
             pieces = {key: piece_path(folders, key) for key in keys}
-            packed = pack(folders.root, folders.dataset, pieces, record)
-        cases = packed.cases
-        return Finalised(
-            relocate=lambda key, rows: relocate(rows, cases[key]) if key in cases else rows,
-            sweep=lambda: sweep(folders.root, folders.dataset, packed),
-        )
+            packed = pack(folders.root, folders.dataset, pieces, folders.state / _RECORD, packed)
+        return Finalised(_relocator(packed), lambda: sweep(folders.root, folders.dataset, packed))
+
+    def current(self, folders: DatasetFolders, keys: Sequence[str]) -> Finalised:
+        """Return the places of the cases that are packed; the others have none yet."""
+        return Finalised(_relocator(self._load(folders, keys)))
+
+    def _load(self, folders: DatasetFolders, keys: Sequence[str]) -> PackRecord:
+        """Return the record of what is packed, rebuilt from the shards where it is damaged."""
+        try:
+            return PackRecord.load(folders.state / _RECORD)
+        except CatalogError:
+            return rebuilt_record(folders.root, folders.dataset, keys)
 
     def discard(self, folders: DatasetFolders, finished: Collection[str], unfinished: set[tuple[str, str]]) -> None:
         """Remove the pieces of unfinished cases."""
         for piece in folders.state.glob("*.parquet"):
             if piece.stem not in finished:
                 piece.unlink()
+
+
+def _relocator(packed: PackRecord) -> Callable[[str, pa.Table], pa.Table | None]:
+    def relocated(key: str, rows: pa.Table) -> pa.Table | None:
+        if key in packed.cases:
+            return relocate(rows, packed.cases[key])
+        waiting = pc.any(pc.equal(rows["image"], "")).as_py()  # a piece's rows name no file
+        return None if waiting else rows
+
+    return relocated
 
 
 def piece_path(folders: DatasetFolders, key: str) -> Path:

@@ -7,6 +7,7 @@ import os
 import sys
 
 from catalog.errors import MedcorpusError
+from catalog.text import printable
 from curate.cli import corpus, recipes, run  # noqa: F401 - each module adds its commands to the app
 from curate.cli.app import app
 
@@ -18,7 +19,7 @@ def main() -> None:
     try:
         app()
     except MedcorpusError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(printable(f"error: {error}"), file=sys.stderr)
         sys.exit(error.exit_code)
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -44,19 +44,19 @@ def _options(
 
 
 def load_recipes(names: list[str]) -> "list[Recipe]":
-    """Return the recipes of names or paths; raises RecipeError with the faults of all of them."""
+    """Return the recipes of names or paths; raises RecipeError with the faults of all recipes."""
     from curate.errors import RecipeError
     from curate.recipe.library import find_recipe
     from curate.recipe.load import load_recipe
 
-    loaded, faults = [], []
+    loaded, errors = [], []
     for path in [find_recipe(name) for name in names]:
         try:
             loaded.append(load_recipe(path))
         except RecipeError as error:
-            faults.append(str(error))
-    if faults:
-        raise RecipeError("\n".join(faults))
+            errors.append(error)
+    if errors:
+        raise RecipeError("\n".join(map(str, errors)), tuple(fault for error in errors for fault in error.faults))
     return loaded
 
 

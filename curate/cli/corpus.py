@@ -22,6 +22,10 @@ def stats(
     from catalog.corpus import Corpus
     from catalog.report.statistics import corpus_statistics
 
+    if plot is not None:
+        from catalog.report.plots import check_plot
+
+        check_plot(plot)
     statistics = corpus_statistics(Corpus.open(corpus), by or ())
     if as_json:
         print_json(statistics.to_json())
@@ -44,7 +48,7 @@ def stats(
 @app.command()
 def sheet(
     corpus: CorpusArgument = DEFAULT_CORPUS,
-    out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("sheet.png"),
+    out: Annotated[Path, typer.Option(help="The picture to write: .png, .jpg or .webp.")] = Path("sheet.png"),
     tiles: Annotated[int, typer.Option(min=1, help="Number of slices.")] = 24,
     seed: Annotated[int, typer.Option(help="Random seed of the choice of slices.")] = 0,
 ) -> None:

@@ -4,25 +4,28 @@ import dataclasses
 import os
 import re
 import sys
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from catalog.sizes import parse_size
+from catalog.stores.registry import store_names, store_records
 from curate.cli.app import DEFAULT_CORPUS, JsonOption, RecipeArguments, app, load_recipes, print_json
 
 if TYPE_CHECKING:
     from curate.recipe.resolved import Recipe
     from curate.run.plan import Options
 
+STORES_HELP = (
+    "How pixels are kept. " + "; ".join(f"{record.name}: {record.summary}" for record in store_records()) + "."
+)
 
-class StoreName(str, Enum):  # noqa: UP042 - typer shows the values of a str Enum
-    """The stores of --store."""
 
-    png = "png"
-    npz = "npz"
-    shards = "shards"
+def _known_store(name: str) -> str:
+    if name not in store_names():
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(store_names())}")
+    return name
 
 
 @app.command()
@@ -35,7 +38,9 @@ def run(
             help="Folder of the unpacked data set.  [default: $MEDCORPUS_SOURCES/RECIPE, else sources/RECIPE]"
         ),
     ] = None,
-    store: Annotated[StoreName, typer.Option(help="PNG files, one npz a slice, or Parquet shards.")] = StoreName.png,
+    store: Annotated[
+        str, typer.Option(metavar="|".join(store_names()), callback=_known_store, help=STORES_HELP)
+    ] = store_names()[0],
     axes: Annotated[str | None, typer.Option(help="Slice axes in place of the recipe's, such as z or x,y,z.")] = None,
     window: Annotated[
         str | None,
@@ -121,7 +126,7 @@ def _refuse_url(path: Path, option: str) -> None:
 
 
 def _options(
-    store: StoreName,
+    store: str,
     axes: str | None,
     window: str | None,
     limit: int | None,
@@ -136,7 +141,7 @@ def _options(
 ) -> "Options":
     from curate.imaging.volume import AXES
     from curate.imaging.window import parse_window
-    from curate.run.plan import Options
+    from curate.run.plan import LEAST_MEMORY, WORKER_BYTES, Options
 
     chosen = tuple(axes.replace(",", "")) if axes else None
     if chosen and (not set(chosen) <= set(AXES) or len(set(chosen)) < len(chosen)):
@@ -145,15 +150,22 @@ def _options(
         parsed = parse_window(window) if window else None
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--window") from error
+    limit_bytes = _bytes(memory) if memory else _default_memory()
+    if limit_bytes < LEAST_MEMORY:
+        raise typer.BadParameter(
+            f"{memory} is too little: a worker takes {WORKER_BYTES >> 20} MB and three times the decoded volume; "
+            f"give at least {LEAST_MEMORY >> 20}M",
+            param_hint="--memory",
+        )
     return Options(
-        store=store.value,
+        store=store,
         axes=chosen,
         window=parsed,
         limit=limit,
         include=tuple(include or ()),
         exclude=tuple(exclude or ()),
         workers=workers or _cores(),
-        memory=_bytes(memory) if memory else _default_memory(),
+        memory=limit_bytes,
         strict=strict,
         strict_warnings=strict_warnings,
         keep_empty=keep_empty,
@@ -166,11 +178,10 @@ def _cores() -> int:
 
 
 def _bytes(text: str) -> int:
-    """Return the bytes of `8G`, `500M` or a plain number."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", text.strip(), re.IGNORECASE)
-    if match is None or not float(match[1]):
-        raise typer.BadParameter(f"{text!r} is not a size; write 8G or 500M", param_hint="--memory")
-    return int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " "))
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--memory") from None
 
 
 def _default_memory() -> int:

@@ -23,7 +23,7 @@ class Case:
     """One image with its labels: the unit of work.
 
     `group` is the index into the recipe's groups. `labels` holds (word, input): the word that stood for `{label}`, or
-    ''; it is empty where there is no label file.
+    ''; it is empty if there is no label file.
     """
 
     dataset: str
@@ -36,11 +36,11 @@ class Case:
 
 @dataclass(frozen=True)
 class Found:
-    """What a source holds.
+    """The cases found in a source folder.
 
-    `recipe` has the labels found for `labels: "*"`. `cases` are sorted by (case, group), `excluded` are the (case,
-    reason) that the recipe leaves out, `unnamed` counts label files by a word that no label names, `warnings` are what
-    a user should know.
+    `recipe` includes the labels found for `labels: "*"`. `cases` are sorted by (case, group), `excluded` holds (case,
+    reason) pairs that the recipe leaves out, `unnamed` counts label files by a word that no label has, `warnings` are
+    messages for the user.
     """
 
     recipe: Recipe
@@ -111,8 +111,8 @@ def _refuse_twins(recipe: Recipe, images: list[FoundImage]) -> None:
         lines = "".join(f"\n  {pair}" for pair in pairs[:_SHOWN])
         more = f"\n  and {len(pairs) - _SHOWN} more" if len(pairs) > _SHOWN else ""
         raise RunError(
-            f"{recipe.name}: two files want one name in the corpus:{lines}{more}\n"
-            "tell them apart by `case` with one more field, such as '{site}_{case}', or by a `sequence`"
+            f"{recipe.name}: two image files map to the same case id:{lines}{more}\n"
+            "add a field to `case`, such as '{site}_{case}', or give one of the groups a `sequence`"
         )
 
 
@@ -120,25 +120,25 @@ def _unexpected(recipe: Recipe, images: list[FoundImage], reasons: dict[str, str
     found = {"cases": len({image.case for image in images}), "images": len(images)}
     for what, number in recipe.expect.items():
         if found[what] != number:
-            yield f"{recipe.name} has {number} {what}, here are {found[what]}"
+            yield f"{recipe.name} should have {number} {what}, found {found[what]}"
     with_images = {image.group for image in images}
     for index, group in enumerate(recipe.groups):
         if index not in with_images:
             yield f"no image matches {group.image}"
     unmatched = sorted(reasons.keys() - {image.case for image in images})
     if unmatched:
-        yield f"the recipe excludes what is not here: {some(unmatched)}"
+        yield f"the recipe excludes cases that were not found: {some(unmatched)}"
 
 
 def _nothing_found(recipe: Recipe, patterns: list[Pattern], folders: Folders) -> str:
-    """Return what was looked for, what lies there instead, and where else it would be found."""
+    """Return a message with the pattern, the contents of the folder it leads to, and folders that would work."""
     root = folders.root.absolute()
     lines = [f"no image of {recipe.name} in {root}"]
     for pattern in patterns:
         reached = pattern.reach(folders)
         listing = folders.listing(reached)
         names = sorted([f"{name}/" for name in listing.folders.values()] + list(listing.files.values()))
-        lines.append(f"  looked for {pattern.text}; in {root / reached} lie: {some(names) or '(nothing)'}")
+        lines.append(f"  looked for {pattern.text}; {root / reached} contains: {some(names) or '(nothing)'}")
     for count, where, path in _elsewhere(patterns, folders):
         lines.append(f"  found {count} under {where}: use --source {path}")
     return "\n".join([*lines, *(f"  {warning}" for warning in folders.warnings)])

@@ -1,10 +1,13 @@
 """Several worker processes on this machine."""
 
 import multiprocessing
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import ModuleType
 
 from curate.executors.base import R, T, WorkerDied
 from curate.executors.worker import start_worker
@@ -32,7 +35,7 @@ class ProcessExecutor:
             for task in suspects:
                 pool = self._pool(1)
                 try:
-                    yield pool.submit(function, task).result()
+                    yield _submit(pool, function, task).result()
                 except BrokenProcessPool:
                     yield WorkerDied(task)
                 finally:
@@ -53,7 +56,7 @@ class ProcessExecutor:
                     if running and used + size > self.memory:
                         break
                     task = waiting.pop()
-                    running[pool.submit(function, task)] = task, size
+                    running[_submit(pool, function, task)] = task, size
                     used += size
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
@@ -72,6 +75,27 @@ class ProcessExecutor:
         if "forkserver" in methods:
             context.set_forkserver_preload(["curate.pipeline.curate_case"])
         return ProcessPoolExecutor(workers, mp_context=context, initializer=start_worker)
+
+
+def _submit(pool: ProcessPoolExecutor, function: Callable[[T], R], task: T) -> Future[R]:
+    """Submit a task; the pool starts its processes here."""
+    with _hidden_main():
+        return pool.submit(function, task)
+
+
+@contextmanager
+def _hidden_main() -> Iterator[None]:
+    """Keep new processes from importing the user's script, which would run it again in each of them.
+
+    multiprocessing imports `__main__` in new processes unless it has no file. Our tasks need nothing from it, so that
+    scripts that call the library need no `if __name__ == "__main__"`.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _stop(pool: ProcessPoolExecutor) -> None:

@@ -1,7 +1,7 @@
-"""The loops over every voxel, compiled by numba; each is one pass and allocates nothing it need not.
+"""Loops over all voxels, compiled by numba, each in a single pass.
 
-Compiled code is cached on disk; the first call in a process still costs the import of numba (about a second), so
-that this module is imported where the work is, never by the command line.
+Compiled code is cached on disk, but importing numba takes about a second, so this module is imported only inside the
+functions that use it and never by the command line.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ def look_up(voxels: NDArray[Any], table: NDArray[np.uint8], offset: int, out: ND
 def scale(
     voxels: NDArray[Any], slope: float, intercept: float, low: float, high: float, out: NDArray[np.uint8]
 ) -> bool:
-    """Window a flat array in float64; False as soon as a voxel is NaN or infinite."""
+    """Apply a window to a flat array in float64; return False as soon as a voxel is NaN or infinite."""
     for n in range(voxels.size):
         value = np.float64(voxels[n])
         if not np.isfinite(value):
@@ -34,7 +34,7 @@ def scale(
 
 @njit(cache=True, nogil=True)
 def histogram(voxels: NDArray[Any], offset: int, bins: int) -> NDArray[np.int64]:
-    """Count each value of a flat integer array; two tables, so that equal neighbours do not wait for each other."""
+    """Count the values of a flat integer array; two tables keep equal neighbours from waiting for each other."""
     even = np.zeros(bins, np.int64)
     odd = np.zeros(bins, np.int64)
     for n in range(0, voxels.size - 1, 2):
@@ -47,7 +47,7 @@ def histogram(voxels: NDArray[Any], offset: int, bins: int) -> NDArray[np.int64]
 
 @njit(cache=True, nogil=True)
 def present_values(voxels: NDArray[Any], limit: int) -> NDArray[np.bool_]:
-    """Tell which of the values 0 .. limit-1 occur in a flat unsigned array; runs of one value cost next to nothing."""
+    """Return which of the values 0 .. limit-1 occur in a flat unsigned array; repeated values are skipped cheaply."""
     seen = np.zeros(limit, np.bool_)
     last = np.int64(-1)
     for n in range(voxels.size):
@@ -60,7 +60,7 @@ def present_values(voxels: NDArray[Any], limit: int) -> NDArray[np.bool_]:
 
 @njit(cache=True, nogil=True)
 def nearest(label: NDArray[Any], matrix: NDArray[np.float64], out: NDArray[Any]) -> int:
-    """Fill `out[k, j, i]` with the voxel nearest to `matrix @ (i, j, k, 1)`, 0 outside; return how many lie inside."""
+    """Fill `out[k, j, i]` with the voxel nearest to `matrix @ (i, j, k, 1)`, 0 outside; return the number inside."""
     depth, height, width = label.shape
     inside = 0
     for k in range(out.shape[0]):

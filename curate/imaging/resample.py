@@ -1,4 +1,4 @@
-"""A label volume on its image's grid: matched by physical position, by index only where positions say nothing."""
+"""Put a label volume on the grid of its image: by physical position, or by index if positions are unknown."""
 
 from dataclasses import dataclass, replace
 from itertools import permutations, product
@@ -9,21 +9,21 @@ from numpy.typing import NDArray
 
 from catalog.drop_reasons import Reason
 from curate.errors import CaseError
-from curate.imaging.volume import Affine, Volume, voxel_spacing
+from curate.imaging.volume import Affine, Volume, corner_distance, voxel_spacing
 
 TOLERANCE = 1e-3
-"""Greatest distance between two grids' corners, in voxels, at which they count as one grid."""
+"""Largest distance between the corners of two grids, in voxels, at which they count as the same grid."""
 
 KEPT_WARNING, KEPT_LEAST = 0.9, 0.5
-"""Share of a label's foreground volume that resampling keeps: less is a warning, or fails the case."""
+"""Share of a label's foreground that resampling must keep: less than the first warns, less than the second fails."""
 
 
 @dataclass(frozen=True)
 class Aligned:
     """Label voxels `[k, j, i]` on the image's grid.
 
-    `resampled` where they were on another grid; `kept` and `lost` are then the label's foreground in mm^3 that landed
-    on the image's grid, and that did not. `notes` say what a user should know.
+    `resampled`: the label had another grid; `kept` and `lost` are then its foreground inside and outside the image, in
+    mm^3. `notes` are warnings for the user.
     """
 
     voxels: NDArray[Any]
@@ -34,29 +34,29 @@ class Aligned:
 
 
 def align(label: Volume, image: Volume, name: str, by_index: bool = False) -> Aligned:
-    """Return the label's stored voxels on the image's grid; `name` is the label file's, for messages.
+    """Return the label's stored voxels on the image's grid; `name` is the label file in messages.
 
-    Grids that agree within TOLERANCE are taken as they are. Another grid (flipped, cropped, shifted, of other spacing)
-    is sampled at each image voxel's centre by nearest neighbour; what is outside the label's extent is 0. Voxels
-    correspond by index with `by_index`, where neither file has a geometry, where a header's geometry is a placeholder
-    (NIfTI codes 0, an identity affine that disagrees with the image's), and where the label agrees with the image's
-    other form (NIfTI sform against qform); shapes must then agree, and a note says so.
+    A grid that agrees within TOLERANCE is used unchanged. Another grid (flipped, cropped, shifted, other spacing) is
+    sampled at the centre of each image voxel by nearest neighbour; voxels outside the label are 0. Voxels correspond by
+    index with `by_index`, if neither file has a geometry, if a header's geometry is a placeholder (NIfTI codes 0, or an
+    identity affine that disagrees with the image's), or if the label agrees with the image's other form (NIfTI sform
+    against qform). The shapes must then agree, and a note is added.
 
-    Raises CaseError where shapes disagree, only one of the two has a geometry, the axes are swapped, the two do not
-    overlap, or less than KEPT_LEAST of the label's foreground lands on the image.
+    Raises CaseError if shapes disagree, only one of the two has a geometry, the axes are swapped, the two do not
+    overlap, or less than KEPT_LEAST of the label's foreground is inside the image.
     """
     if by_index or (label.affine is None and image.affine is None):
         return _by_index(label, image, name)
     if label.affine is None or image.affine is None:
-        bare = f"the label {name}" if label.affine is None else "the image"
+        without, other = ("label", "image") if label.affine is None else ("image", "label")
         raise CaseError(
             Reason.GEOMETRY,
-            f"{bare} has no geometry while the other has one; if voxels correspond by index, set `geometry: index` in "
-            "the recipe",
+            f"the {without} has no geometry but the {other} has one (label {name}); if voxels correspond by index, set "
+            "`geometry: index` in the recipe",
         )
     matrix = np.linalg.inv(label.affine) @ image.affine
     same_shape = label.shape == image.shape
-    if same_shape and _corner_distance(matrix, image.shape) <= TOLERANCE:
+    if same_shape and corner_distance(matrix, image.shape) <= TOLERANCE:
         return Aligned(label.voxels)
     if label.unplaced or image.unplaced:
         which = f"label {name}" if label.unplaced else "image"
@@ -86,7 +86,7 @@ def _by_index(label: Volume, image: Volume, name: str, why: str = "") -> Aligned
         raise CaseError(
             Reason.GEOMETRY,
             f"the image has {_size(image)} voxels and the label {name} {_size(label)}, "
-            f"and nothing says where one is on the other{f': {why}' if why else ''}",
+            f"and their relative position is unknown{f': {why}' if why else ''}",
         )
     return Aligned(label.voxels, notes=(f"{name} is matched to its image by index: {why}",) if why else ())
 
@@ -104,33 +104,33 @@ def _resampled(label: Volume, image: Volume, matrix: NDArray[np.float64], name: 
     before = float(np.count_nonzero(label.voxels)) * _voxel_volume(label)
     kept = float(np.count_nonzero(voxels)) * _voxel_volume(image)
     share = kept / before if before else 1.0
-    told = f"{kept:.0f} of {before:.0f} mm3 of the label {name} are inside the image ({share:.0%})"
+    finding = f"{kept:.0f} of {before:.0f} mm3 of the label {name} are inside the image ({share:.0%})"
     if share < KEPT_LEAST and not _contains(label, image):
         raise CaseError(
             Reason.GEOMETRY,
-            f"only {told}; its header is probably wrong: correct it, or set `geometry: index` if voxels correspond by "
-            "index",
+            f"only {finding}; its header is probably wrong: correct it, or set `geometry: index` if voxels correspond "
+            "by index",
         )
-    notes = (f"{told}; check its header",) if share < KEPT_WARNING else ()
+    notes = (f"{finding}; check its header",) if share < KEPT_WARNING else ()
     return Aligned(voxels, True, kept, max(0.0, before - kept), notes)
 
 
 def _forms_agree(label: Volume, image: Volume) -> bool:
-    """Tell whether another of the header's forms puts label and image on one grid."""
+    """Return whether label and image have the same grid by another pair of their headers' forms."""
     pairs = product(*((one.affine, one.other_affine) for one in (label, image)))
     return any(
-        a is not None and b is not None and _corner_distance(np.linalg.inv(a) @ b, image.shape) <= TOLERANCE
+        a is not None and b is not None and corner_distance(np.linalg.inv(a) @ b, image.shape) <= TOLERANCE
         for a, b in pairs
     )
 
 
 def _is_default(affine: Affine) -> bool:
-    """Tell whether an affine is what a tool writes that was given none: unit voxels at the origin, RAS or LPS."""
+    """Return whether an affine is the default of writing tools: unit voxels at the origin, RAS or LPS."""
     return any(np.array_equal(affine, np.diag([x, x, 1.0, 1.0])) for x in (1.0, -1.0))
 
 
 def _same_extent(label: Volume, image: Volume) -> bool:
-    """Tell whether both grids span one box, to half a voxel: then one is the other flipped or turned."""
+    """Return whether both grids span the same box within half a voxel, so that one is the other flipped or rotated."""
     boxes = [_corners(volume) for volume in (label, image)]
     reach = float(voxel_spacing(image.affine).max()) / 2  # type: ignore[arg-type]
     return all(
@@ -139,7 +139,7 @@ def _same_extent(label: Volume, image: Volume) -> bool:
 
 
 def _contains(label: Volume, image: Volume) -> bool:
-    """Tell whether the image is a part of the label's field: then foreground outside it is lost rightly."""
+    """Return whether the image is within the label's grid, so that losing foreground outside it is expected."""
     assert label.affine is not None
     corners = np.hstack([_corners(image), np.ones((8, 1))]) @ np.linalg.inv(label.affine).T[:, :3]
     return bool((corners >= -1).all() and (corners <= label.shape[::-1]).all())
@@ -156,13 +156,6 @@ def _voxel_volume(volume: Volume) -> float:
     return float(abs(np.linalg.det(volume.affine[:3, :3])))
 
 
-def _corner_distance(matrix: NDArray[np.float64], shape: tuple[int, int, int]) -> float:
-    """Return how far the farthest corner of a grid is moved by a voxel-to-voxel matrix, in voxels."""
-    k, j, i = shape
-    corners = np.array([(*corner, 1.0) for corner in product((0, i - 1), (0, j - 1), (0, k - 1))])
-    return float(np.abs(corners @ (matrix - np.eye(4)).T).max())
-
-
 def _size(volume: Volume) -> str:
     return " x ".join(str(n) for n in volume.shape[::-1])
 
@@ -174,7 +167,7 @@ def _extent(volume: Volume) -> str:
 
 
 def _corners(volume: Volume) -> NDArray[np.float64]:
-    """Return the centres of the eight corner voxels (8, 3) in mm."""
+    """Return the centres (8, 3) of the eight corner voxels in mm."""
     assert volume.affine is not None
     k, j, i = volume.shape
     corners = np.array([(*c, 1.0) for c in product((0, i - 1), (0, j - 1), (0, k - 1))]) @ volume.affine.T

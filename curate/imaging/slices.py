@@ -1,4 +1,4 @@
-"""Slices of a volume along x, y and z, each turned the way it is looked at."""
+"""Slices of a volume along x, y and z, oriented for viewing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Spacing = tuple[float | None, float | None, float | None]
 
 @dataclass(frozen=True)
 class Plane:
-    """Where a slice lies: its axis (None for a 2D image), its number, and its spacing in mm (row, column, slice)."""
+    """The position of a slice: its axis (None for a 2D image), number, and spacing in mm (row, column, slice)."""
 
     axis: str | None
     number: int | None
@@ -20,9 +20,9 @@ class Plane:
 
 
 def stack(volume: NDArray[Any], axis: str) -> NDArray[Any]:
-    """Return a C-contiguous view or copy of `volume` (z, y, x, ...) whose first index counts the slices along `axis`.
+    """Return a C-contiguous view or copy of `volume` (z, y, x, ...) whose first index is the slice along `axis`.
 
-    Axial: rows y, columns x; coronal: rows z, columns x; sagittal: rows z, columns y.
+    Axial slices have rows y and columns x; coronal slices rows z and columns x; sagittal slices rows z and columns y.
     """
     if axis == "z":
         return volume
@@ -32,7 +32,7 @@ def stack(volume: NDArray[Any], axis: str) -> NDArray[Any]:
         return np.ascontiguousarray(np.moveaxis(volume, 2, 0))
     import cv2
 
-    if volume.dtype == np.uint32:  # which OpenCV 4 does not know
+    if volume.dtype == np.uint32:  # not supported by OpenCV 4
         return stack(volume.view(np.int32), axis).view(np.uint32)
     depth, height, width = volume.shape
     out = np.empty((width, depth, height), volume.dtype)
@@ -42,7 +42,7 @@ def stack(volume: NDArray[Any], axis: str) -> NDArray[Any]:
 
 
 def plane_spacing(spacing: Sequence[float | None] | None, axis: str) -> Spacing:
-    """Return (row, column, slice) spacing of a slice along `axis` from the volume's (z, y, x) spacing, mm."""
+    """Return the spacing (row, column, slice) of a slice along `axis`, given the volume's (z, y, x), all in mm."""
     if spacing is None:
         return (None, None, None)
     z, y, x = spacing
@@ -50,12 +50,12 @@ def plane_spacing(spacing: Sequence[float | None] | None, axis: str) -> Spacing:
 
 
 def too_narrow(height: int, width: int) -> bool:
-    """Tell whether the short edge is under half the long edge, in pixels (SA-Med2D-20M's rule for slices)."""
+    """Return whether the short edge is less than half the long edge, in pixels (SA-Med2D-20M's rule for slices)."""
     return 2 * min(height, width) < max(height, width)
 
 
 def square_size(height: int, width: int, spacing: Spacing) -> tuple[int, int]:
-    """Return the (height, width) at which a slice has square pixels of its finer spacing; unchanged where unknown."""
+    """Return the (height, width) at which a slice has square pixels of its finer spacing; unchanged if unknown."""
     row, column, _ = spacing
     if row is None or column is None:
         return height, width

@@ -1,6 +1,7 @@
-"""A scan in memory, the position of its voxels in the patient, and the frame a radiologist looks at it in."""
+"""A volume in memory, the position of its voxels in the patient, and the orientation radiologists view it in."""
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -10,20 +11,22 @@ from catalog.drop_reasons import Reason
 from curate.errors import CaseError
 
 AXES = ("x", "y", "z")
-"""Slice axes as SA-Med2D names them: sagittal, coronal, axial."""
+"""Slice axes as SA-Med2D-20M names them: sagittal, coronal, axial."""
 
 Affine = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Volume:
-    """Voxels as they are stored, with their position in space.
+    """Voxels as stored, with their position in space.
 
-    `voxels[k, j, i]` (colour: `[k, j, i, channel]`) in the stored dtype and order, the fastest axis last; a source
-    intensity is `voxel * slope + intercept`. `affine` (4, 4) maps (i, j, k, 1) to mm in RAS+; None where the format
-    has no geometry. `other_affine` is a second one the header gives (NIfTI's qform beside its sform) where the two
-    differ; `unplaced` marks a header that gives spacing but no position, so that `affine` is a convention. `flat` marks
-    a 2D image. `palette` (n, 3) holds the colours of an indexed image.
+    `voxels[k, j, i]` (colour: `[k, j, i, channel]`) has the stored dtype and order, fastest axis last; the source
+    intensity is `voxel * slope + intercept`. `affine` (4, 4) maps (i, j, k, 1) to mm in RAS+; it is None if the format
+    has no geometry. `other_affine` is the second affine of the header (the qform of a NIfTI file that also has an
+    sform), if it differs. `unplaced` marks a header with spacing but without position, whose `affine` is a convention.
+    `flat` marks a 2D image. `palette` (n, 3) holds the colours of an indexed image.
+    `spacing` is that of a picture without an affine along k, j, i in mm, None where unknown, of k alone too. A picture
+    is upright; `orientation` is the EXIF orientation it was stored in.
     """
 
     voxels: NDArray[Any]
@@ -34,27 +37,29 @@ class Volume:
     palette: NDArray[np.uint8] | None = None
     other_affine: Affine | None = None
     unplaced: bool = False
+    spacing: tuple[float | None, float, float] | None = None
+    orientation: int = 1
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Voxels along k, j, i."""
+        """Number of voxels along k, j, i."""
         k, j, i = self.voxels.shape[:3]
         return k, j, i
 
     @property
     def is_colour(self) -> bool:
-        """True where a voxel holds red, green and blue."""
+        """Whether voxels have red, green and blue channels."""
         return self.voxels.ndim == 4
 
 
 @dataclass(frozen=True)
 class Frame:
-    """The axis swaps and flips that turn stored voxels into the frame slices are cut in.
+    """The axis permutation and flips from stored voxels to the orientation that slices are taken in.
 
-    Array axis `order[n]` becomes axis n of (z, y, x); where `flips[n]`, it runs the other way. `spacing` is in mm
-    along (z, y, x), None where unknown; of z alone where a recipe gives the pixels' size only. In the radiological
-    frame z runs from head to feet, y from front to back and x from the patient's right to the left: every slice is
-    then the picture itself, row 0 on top, column 0 at the left.
+    Array axis `order[n]` becomes axis n of (z, y, x); it is reversed if `flips[n]`. `spacing` is in mm along (z, y, x),
+    None if unknown; only z is None if a recipe gives just the pixel size. In the radiological frame, z runs from head
+    to feet, y from front to back and x from the patient's right to left, so each slice is displayed correctly with row
+    0 at the top and column 0 at the left.
     """
 
     order: tuple[int, int, int] = (0, 1, 2)
@@ -63,18 +68,18 @@ class Frame:
     radiological: bool = False
 
     def slice_number(self, position: int, count: int) -> int:
-        """Return the number of the slice at `position` of `count`: counted along RAS+, or as stored in a native frame.
+        """Return the number of the slice at `position` of `count`: along RAS+, or as stored in a native frame.
 
-        The radiological frame runs against RAS+ along every axis.
+        The radiological frame runs opposite to RAS+ along every axis.
         """
         return count - 1 - position if self.radiological else position
 
 
 def checked_affine(affine: Affine) -> Affine:
-    """Return `affine` as float64, or raise CaseError where it maps no volume onto space."""
+    """Return `affine` as float64; raises CaseError if it is singular or not finite."""
     affine = np.asarray(affine, np.float64)
     spacing = voxel_spacing(affine)
-    # of unit axes: the determinant itself shrinks with the voxel, and an electron microscope's is 1e-17 mm^3
+    # normalised by spacing, since the determinant shrinks with the voxel: 1e-17 mm^3 in electron microscopy
     if not (np.isfinite(affine).all() and spacing.all() and abs(np.linalg.det(affine[:3, :3] / spacing)) > 1e-6):
         raise CaseError(
             Reason.GEOMETRY,
@@ -84,15 +89,22 @@ def checked_affine(affine: Affine) -> Affine:
 
 
 def voxel_spacing(affine: Affine) -> NDArray[np.float64]:
-    """Return the voxel's edge lengths along i, j, k in mm."""
+    """Return the edge lengths of a voxel along i, j, k in mm."""
     return np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
 
 
-def frame_of(affine: Affine | None, orient: str = "radiological") -> Frame:
-    """Return the frame to cut slices in: `orient` is `radiological` or `native` (stored order).
+def corner_distance(matrix: NDArray[np.float64], shape: tuple[int, int, int]) -> float:
+    """Return how far the farthest corner of a grid is moved by a voxel-to-voxel matrix, in voxels."""
+    k, j, i = shape
+    corners = np.array([(*corner, 1.0) for corner in product((0, i - 1), (0, j - 1), (0, k - 1))])
+    return float(np.abs(corners @ (matrix - np.eye(4)).T).max())
 
-    Oblique volumes take the closest axes (nibabel's io_orientation); nothing is resampled. A volume without an affine
-    stays in its stored order.
+
+def frame_of(affine: Affine | None, orient: str = "radiological") -> Frame:
+    """Return the frame to take slices in; `orient` is `radiological` or `native` (stored order).
+
+    Oblique volumes use the closest axes (nibabel's io_orientation); nothing is resampled. A volume without an affine
+    keeps its stored order.
     """
     if affine is None:
         return Frame()
@@ -102,7 +114,7 @@ def frame_of(affine: Affine | None, orient: str = "radiological") -> Frame:
     if orient == "native":
         sk, sj, si = (float(s) for s in spacing_ijk[::-1])
         return Frame(spacing=(sk, sj, si))
-    orientation = io_orientation(affine)  # row per i, j, k: which of R, A, S it runs along, and its sign
+    orientation = io_orientation(affine)  # one row per i, j, k: the closest of R, A, S, and its sign
     by_world = {int(world): (voxel, sign) for voxel, (world, sign) in enumerate(orientation)}
     (z, flip_z), (y, flip_y), (x, flip_x) = (by_world[world] for world in (2, 1, 0))
     return Frame(
@@ -116,14 +128,14 @@ def frame_of(affine: Affine | None, orient: str = "radiological") -> Frame:
 def to_frame(voxels: NDArray[Any], frame: Frame) -> NDArray[Any]:
     """Return `voxels[k, j, i, ...]` as an array (z, y, x, ...) of `frame` whose z planes are C-contiguous.
 
-    What needs no copy is not copied. Planes are turned with OpenCV: a strided NumPy copy of a transposed CT takes ten
-    times as long.
+    Nothing is copied unless necessary. OpenCV transposes the planes, since a strided NumPy copy of a transposed CT
+    takes ten times as long.
     """
     flips = tuple(slice(None, None, -1 if flip else None) for flip in frame.flips)
     view = voxels.transpose(*frame.order, *range(3, voxels.ndim))[flips]
     if view[0].flags.c_contiguous:
         return view
-    if voxels.dtype == np.uint32:  # which OpenCV 4 does not know
+    if voxels.dtype == np.uint32:  # not supported by OpenCV 4
         return to_frame(voxels.view(np.int32), frame).view(np.uint32)
     if voxels.ndim > 3 or voxels.dtype.itemsize > 4 or frame.order[2] == 2:
         return _copy_rows(view, frame.flips[2])
@@ -131,7 +143,7 @@ def to_frame(voxels: NDArray[Any], frame: Frame) -> NDArray[Any]:
 
 
 def _copy_rows(view: NDArray[Any], mirrored: bool) -> NDArray[Any]:
-    """Copy a view whose rows are contiguous but for a mirror."""
+    """Copy a view whose rows are contiguous, or reversed."""
     if not mirrored or view.ndim > 3 or view.dtype.itemsize > 4:
         return np.ascontiguousarray(view)
     import cv2
@@ -151,10 +163,10 @@ def _transpose_planes(view: NDArray[Any]) -> NDArray[Any]:
 
     out = np.empty(view.shape, view.dtype)
     fastest = int(np.argmin(np.abs(view.strides)))
-    loop = 1 - fastest  # the axis that is neither the fastest stored nor the fastest wanted
+    loop = 1 - fastest  # the axis that is fastest in neither the stored nor the returned array
     sources, targets = np.moveaxis(view, loop, 0), np.moveaxis(out, loop, 0)
     for source, target in zip(sources, targets, strict=True):
-        # OpenCV takes positive strides only: undo both mirrors, transpose, and write through mirrored targets
+        # OpenCV needs positive strides: undo both flips, transpose, and write to flipped targets
         flip_rows, flip_columns = source.strides[0] < 0, source.strides[1] < 0
         plain = source[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
         target[...] = cv2.transpose(plain.T)[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1]

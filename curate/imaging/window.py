@@ -1,8 +1,8 @@
-"""Windows: source intensities (HU, stored units) become 8 bits, and the catalog says how to map them back.
+"""Windows convert source intensities (HU, stored units) to 8 bits; the catalog records how to map them back.
 
-A window is linear: `low` becomes 0, `high` becomes 255, everything outside is clipped, and a value between is
-rounded half up in float64. The presets' level and width are the usual ones of radiology; the percentile window is
-that of MedSAM's and LiteMedSAM's preprocessing (0.5 to 99.5 percent of the non-zero voxels).
+A window is linear: `low` becomes 0, `high` becomes 255, values outside are clipped, and values between are rounded half
+up in float64. Levels and widths of the presets are the usual ones in radiology. The percentile window is that of the
+preprocessing of MedSAM and LiteMedSAM (0.5 to 99.5 percent of the non-zero voxels).
 """
 
 from dataclasses import dataclass
@@ -22,16 +22,16 @@ PRESETS: dict[str, tuple[float, float]] = {
     "mediastinum": (50.0, 350.0),
     "bone": (400.0, 1800.0),
 }
-"""CT presets: name to level and width, HU."""
+"""CT presets: name to level and width in HU."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """How intensities become 8 bits.
+    """The conversion of intensities to 8 bits.
 
-    `fixed`: low and high in source intensities. `percentile`: low and high in percent, of the non-zero voxels of
-    the volume. `minmax` and `minmax_slice`: the extremes of the volume or of each slice. `none`: 8-bit images as
-    they are, deeper ones by percentile.
+    `fixed`: low and high in source intensities. `percentile`: low and high in percent of the non-zero voxels of the
+    volume. `minmax` and `minmax_slice`: the extremes of the volume or of each slice. `none`: 8-bit images stay as
+    stored, deeper ones use `percentile`.
     """
 
     kind: Literal["fixed", "percentile", "minmax", "minmax_slice", "none"]
@@ -46,22 +46,22 @@ NONE = Window("none")
 
 DEFAULTS: dict[str, Window] = {
     "MR": PERCENTILE,
-    "X-ray": PERCENTILE,
-    "Ultrasound": PERCENTILE,
-    "OCT": PERCENTILE,
-    "Mammography": PERCENTILE,
     "PET": PERCENTILE,
+    "X-ray": NONE,
+    "Ultrasound": NONE,
+    "OCT": NONE,
+    "Mammography": NONE,
     "Microscopy": NONE,
     "Dermoscopy": NONE,
     "Endoscopy": NONE,
     "Fundus": NONE,
     "Histopathology": NONE,
 }
-"""A modality's window where the recipe names none; CT has none, its recipe must name one."""
+"""The window of a modality if the recipe gives none. CT has no default: its recipe must give a window."""
 
 
 def level_window(level: float, width: float) -> Window:
-    """Return the window of a level and a width, both in source intensities (HU for CT)."""
+    """Return the window with a level and a width in source intensities (HU for CT)."""
     return Window("fixed", level - width / 2, level + width / 2)
 
 
@@ -75,9 +75,9 @@ NAMED: dict[str, Window] = {
 
 
 def parse_window(text: str) -> Window:
-    """Return the window of a name (`abdomen`, `percentile`, ...) or of `LEVEL/WIDTH`.
+    """Return the window for a name (`abdomen`, `percentile`, ...) or for `LEVEL/WIDTH`.
 
-    Raises ValueError that lists what is allowed.
+    Raises ValueError, with the allowed values, for any other text.
     """
     if text in NAMED:
         return NAMED[text]
@@ -88,7 +88,7 @@ def parse_window(text: str) -> Window:
         window = NONE
     if window.low < window.high and isfinite(window.high - window.low):
         return window
-    raise ValueError(f"{text!r} is no window; allowed: {', '.join(NAMED)}, or LEVEL/WIDTH such as 40/400")
+    raise ValueError(f"{text!r} is not a window; allowed: {', '.join(NAMED)}, or LEVEL/WIDTH such as 40/400")
 
 
 def window_bounds(
@@ -96,11 +96,11 @@ def window_bounds(
 ) -> tuple[float, float]:
     """Return the source intensities that become 0 and 255.
 
-    `voxels` is the stored array, of any shape; a source intensity is `voxel * slope + intercept`. Percentiles are
-    those of np.percentile (linear) over the voxels whose source intensity is not zero. A window of kind
-    `minmax_slice` has its bounds per slice: give it one slice at a time.
+    `voxels` is the stored array, of any shape; the source intensity is `voxel * slope + intercept`. Percentiles are
+    those of np.percentile (linear) over the voxels whose source intensity is not zero. For a window of kind
+    `minmax_slice`, pass one slice at a time.
 
-    Raises CaseError for NaN and infinities, and where the window has no width.
+    Raises CaseError for NaN and infinities, and if the window has zero width.
     """
     if window.kind == "none":
         if voxels.dtype == np.uint8:
@@ -115,20 +115,18 @@ def window_bounds(
         stored = _float_bounds(window, voxels, slope, intercept)
     low, high = sorted(value * slope + intercept for value in stored)
     if not low < high:
-        raise CaseError(
-            Reason.CONSTANT,
-            f"the {window.kind} window runs from {low:g} to {high:g}: nothing to be seen in this image",
-        )
+        cause = f"both percentiles are {low:g}" if window.kind == "percentile" else f"all voxels are {low:g}"
+        raise CaseError(Reason.CONSTANT, f"image has no contrast ({cause}): a {window.kind} window has zero width")
     return low, high
 
 
 def apply_window(
     voxels: NDArray[Any], low: float, high: float, slope: float = 1.0, intercept: float = 0.0
 ) -> NDArray[np.uint8]:
-    """Return uint8 voxels: `low` to 0, `high` to 255, between them rounded half up in float64, outside clipped.
+    """Return uint8 voxels: `low` becomes 0, `high` 255, values between are rounded half up in float64, others clipped.
 
-    The result is what the float64 formula gives, bit by bit: integers of up to 16 bits go through a table made with
-    it; 8-bit voxels in a window of 0 to 255 are returned as they are. Raises CaseError for NaN and infinities.
+    The result equals the float64 formula bit by bit: integers of up to 16 bits use a lookup table computed with it;
+    8-bit voxels in a window of 0 to 255 are returned unchanged. Raises CaseError for NaN and infinities.
     """
     if voxels.dtype == np.uint8 and (low, high, slope, intercept) == (0.0, 255.0, 1.0, 0.0):
         return voxels
@@ -159,7 +157,7 @@ def _to_8bit(source: NDArray[np.float64], low: float, high: float) -> NDArray[np
 
 
 def _integer_bounds(window: Window, voxels: NDArray[Any], slope: float, intercept: float) -> tuple[float, float]:
-    """Return the stored values at the window's bounds, from a histogram."""
+    """Return the stored values at the bounds of the window, from a histogram."""
     from curate.imaging.kernels import histogram
 
     offset = int(np.iinfo(voxels.dtype).min)
@@ -168,7 +166,7 @@ def _integer_bounds(window: Window, voxels: NDArray[Any], slope: float, intercep
         values = np.arange(offset, offset + len(counts)) * slope + intercept
         counts[values == 0] = 0
         if not counts.any():
-            raise CaseError(Reason.CONSTANT, "every voxel is zero: nothing to be seen in this image")
+            raise CaseError(Reason.CONSTANT, "image has no contrast (all voxels are 0)")
         below = np.cumsum(counts)
         bounds = [_order_statistic(below, offset, percent) for percent in _percents(window, slope)]
         return bounds[0], bounds[1]
@@ -177,12 +175,12 @@ def _integer_bounds(window: Window, voxels: NDArray[Any], slope: float, intercep
 
 
 def _percents(window: Window, slope: float) -> tuple[float, float]:
-    """Return the percentiles to take of the stored values; a negative slope turns the order round."""
+    """Return the percentiles to take of the stored values; a negative slope reverses their order."""
     return (window.low, window.high) if slope > 0 else (100 - window.high, 100 - window.low)
 
 
 def _order_statistic(below: NDArray[np.int64], offset: int, percent: float) -> float:
-    """Return the percentile of a cumulative histogram, interpolated as np.percentile does."""
+    """Return a percentile of a cumulative histogram, interpolated as np.percentile does."""
     place = (int(below[-1]) - 1) * percent / 100
     rank = int(place)
     first, second = (
@@ -198,7 +196,7 @@ def _float_bounds(window: Window, voxels: NDArray[Any], slope: float, intercept:
     if window.kind == "percentile":
         flat = flat[flat * slope + intercept != 0]
         if not flat.size:
-            raise CaseError(Reason.CONSTANT, "every voxel is zero: nothing to be seen in this image")
+            raise CaseError(Reason.CONSTANT, "image has no contrast (all voxels are 0)")
         low, high = np.percentile(flat.astype(np.float64), _percents(window, slope))
         return float(low), float(high)
     return float(flat.min()), float(flat.max())
@@ -206,4 +204,6 @@ def _float_bounds(window: Window, voxels: NDArray[Any], slope: float, intercept:
 
 def _not_finite(voxels: NDArray[Any]) -> CaseError:
     bad = int((~np.isfinite(voxels)).sum())
-    return CaseError(Reason.NOT_FINITE, f"{bad} of {voxels.size} voxels are NaN or infinite; mend or exclude the case")
+    return CaseError(
+        Reason.NOT_FINITE, f"{bad} of {voxels.size} voxels are NaN or infinite; correct the file or exclude the case"
+    )

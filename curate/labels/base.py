@@ -37,13 +37,13 @@ class LabelFile:
         """Return the decoded file; raises CaseError as `curate.readers.read` does."""
         from curate.readers import read
 
-        return read(self.source, None, self.limit)
+        return read(self.source, None, self.limit, label=True)
 
     def read_channels(self, channels: Sequence[int]) -> "list[Volume]":
         """Return one decoded volume a channel; raises CaseError as `curate.readers.read_channels` does."""
         from curate.readers import read_channels
 
-        return read_channels(self.source, channels, self.limit)
+        return read_channels(self.source, channels, self.limit, label=True)
 
 
 @dataclass(frozen=True)

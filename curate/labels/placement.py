@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from curate.imaging.resample import align
 from curate.imaging.volume import Volume
 from curate.labels.base import Decoded, LabelFile
+from curate.labels.orientation import turned_like
 from curate.masks.select import Layer
 from curate.recipe.resolved import Group
 
@@ -30,6 +31,8 @@ class Placements:
 
     def place(self, label: Volume, name: str) -> Volume:
         """Return a label volume on the image's grid; raises CaseError, naming the file, where it cannot be placed."""
+        label, note = turned_like(label, self.image, name)
+        self.notes += [note] if note else []
         aligned = align(label, self.image, name, by_index=self.group.geometry == "index")
         self.resampled |= aligned.resampled
         self.kept_mm3 += aligned.kept

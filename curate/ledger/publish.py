@@ -16,28 +16,39 @@ from curate.ledger.fragments import (
     datasets,
     fragment_path,
     fragments,
-    open_path,
     read_fragment,
     read_result,
 )
 
 
-def publish(out: Path) -> None:
-    """Make the corpus's tables from the fragments of all finished cases, and finalise the stores' files."""
-    finalised = {dataset: _finalise(out, dataset) for dataset in datasets(out)}
-    write_catalog(out, _tables(out, finalised))
+def publish(out: Path, final: bool = True) -> list[str]:
+    """Make the corpus's tables from the fragments of all finished cases; return a sentence for each damaged one.
+
+    With `final` the stores finalise their files. Without it nothing but the tables is written, from the cases that have
+    a place already: a run that removes cases must not pack shards that an undisturbed run would not.
+    """
+    damaged: list[tuple[str, CaseKey]] = []
+    finalised = {dataset: _finalised(out, dataset, final) for dataset in datasets(out)}
+    write_catalog(out, _tables(out, finalised, damaged))
+    for dataset, key in damaged:
+        _mark_unfinished(fragment_path(out, dataset, key), key)
     for stores in finalised.values():
         for store in stores:
             store.sweep()
+    return [f"the record of {key.case} ({dataset}) is damaged: run its recipe again" for dataset, key in damaged]
 
 
 def remove_cases(out: Path, dataset: str, keys: Sequence[CaseKey]) -> None:
     """Take finished cases out of the corpus: they become unfinished ones, which are removed."""
     for key in keys:
-        fragment = fragment_path(out, dataset, key)
-        open_path(out, dataset, key).write_text("\n".join(_tokens(fragment, key)))
-        fragment.unlink()
+        _mark_unfinished(fragment_path(out, dataset, key), key)
     remove_unfinished(out, dataset)
+
+
+def _mark_unfinished(fragment: Path, key: CaseKey) -> None:
+    """Turn a finished case into an unfinished one."""
+    fragment.with_suffix(".open").write_text("\n".join(_tokens(fragment, key)))
+    fragment.unlink()
 
 
 def _tokens(fragment: Path, key: CaseKey) -> list[str]:
@@ -52,10 +63,9 @@ def _tokens(fragment: Path, key: CaseKey) -> list[str]:
 def remove_unfinished(out: Path, dataset: str) -> None:
     """Remove unfinished cases, those a killed run left included: first from the tables, then from the disk."""
     folder = dataset_folder(out, dataset)
-    damaged = [path for _, path in fragments(out, dataset) if read_result(path) is None]
-    for path in damaged:
-        open_path(out, dataset, CaseKey.parse(path.stem)).write_text(CaseKey.parse(path.stem).token)
-        path.unlink()
+    for key, path in list(fragments(out, dataset)):
+        if read_result(path) is None:
+            _mark_unfinished(path, key)
     begun = list(folder.glob("*.open"))
     unfinished: set[tuple[str, str]] = set()
     for path in begun:
@@ -64,27 +74,38 @@ def remove_unfinished(out: Path, dataset: str) -> None:
             unfinished |= {(token, CaseKey.parse(path.stem).case) for token in tokens}
     finished = {path.stem for path in folder.glob("*.arrow")}
     if begun and (out / CATALOG_FILE).exists():
-        publish(out)
+        publish(out, final=False)
     for record in store_records():
         record.load().discard(dataset_folders(out, dataset), finished, unfinished)
     for path in (*folder.glob("*.part"), *begun):
         path.unlink()
 
 
-def _finalise(out: Path, dataset: str) -> list[Finalised]:
-    """Let every store finalise a data set."""
+def _finalised(out: Path, dataset: str, final: bool) -> list[Finalised]:
+    """Return what every store says of a data set, after it finalised its files or as it is."""
     keys = [str(key) for key, _ in fragments(out, dataset)]
-    return [record.load().finalise(dataset_folders(out, dataset), keys) for record in store_records()]
+    folders = dataset_folders(out, dataset)
+    stores = [record.load() for record in store_records()]
+    return [store.finalise(folders, keys) if final else store.current(folders, keys) for store in stores]
 
 
-def _tables(out: Path, finalised: dict[str, list[Finalised]]) -> Iterator[pa.Table]:
-    """Yield the rows of each case of the corpus, those of its sequences together, in the catalog's order."""
+def _tables(out: Path, finalised: dict[str, list[Finalised]], damaged: list[tuple[str, CaseKey]]) -> Iterator[pa.Table]:
+    """Yield the rows of each case of the corpus, those of its sequences together, in the catalog's order.
+
+    Fragments that cannot be read are left out and added to `damaged`.
+    """
     for dataset, stores in finalised.items():
         for _, group in groupby(fragments(out, dataset), key=lambda item: item[0].case):
             tables = []
             for key, path in group:
-                table = read_fragment(path)
+                try:
+                    rows: pa.Table | None = read_fragment(path)
+                except (OSError, pa.ArrowException):
+                    damaged.append((dataset, key))
+                    continue
                 for store in stores:
-                    table = store.relocate(str(key), table)
-                tables.append(table)
-            yield pa.concat_tables(tables)
+                    rows = None if rows is None else store.relocate(str(key), rows)
+                if rows is not None:
+                    tables.append(rows)
+            if tables:
+                yield pa.concat_tables(tables)

@@ -1,8 +1,8 @@
-"""Connected components of a label slice: 8-connected, every label in one pass over runs.
+"""Connected components of a label slice: 8-connected, all labels in one pass over runs.
 
-A run is a stretch of one row with one label. Runs of neighbouring rows that touch, corners included, are joined with
-union-find; area, bounding box and the runs of each component fall out of the same pass, so that a mask is never
-drawn to be measured.
+A run is a stretch of pixels in one row with one label. Touching runs of neighbouring rows (corners included) are joined
+with union-find. The same pass yields the area, the bounding box and the runs of each component, so no mask is drawn to
+be measured.
 """
 
 from typing import Any, NamedTuple
@@ -19,8 +19,8 @@ class Components(NamedTuple):
     """The components of one slice.
 
     `table` (n, 8) int32: class, area in pixels, half-open bounding box x0 y0 x1 y1, and the component's first and end
-    row in `runs`; ordered by class, then top to bottom and left to right by bounding box. `runs` (m, 3) int32: row,
-    start and end column (half open), row by row within a component.
+    index in `runs`; ordered by class, then by bounding box from top to bottom and left to right. `runs` (m, 3) int32:
+    row, start and end column (half open), row by row within a component.
     """
 
     table: NDArray[np.int32]
@@ -30,15 +30,16 @@ class Components(NamedTuple):
 def connected_components(plane: NDArray[Any], classes: NDArray[np.int32], by_value: bool = False) -> Components:
     """Return the 8-connected components of a label slice.
 
-    `plane` (h, w) holds unsigned label values, `classes[value]` the class of each (0 = background): neighbours of one
-    class belong together, whatever their values. With `by_value` only equal values do: touching instances stay apart.
+    `plane` (h, w) holds unsigned label values, `classes[value]` the class of each (0 = background). Neighbours of the
+    same class are connected; with `by_value`, only neighbours of the same value are, so touching instances stay
+    separate.
     """
-    room, count = 4096, -1
+    capacity, count = 4096, -1
     while count < 0:
-        runs = np.empty((room, 3), np.int32)
-        keys, parent = np.empty(room, np.int32), np.empty(room, np.int32)
+        runs = np.empty((capacity, 3), np.int32)
+        keys, parent = np.empty(capacity, np.int32), np.empty(capacity, np.int32)
         count = _scan_runs(plane, classes, by_value, runs, keys, parent)
-        room *= 8
+        capacity *= 8
     runs = runs[:count]
     found, owner = _measure(plane, classes, runs, parent)
     order = np.lexsort((found[:, X1], found[:, Y1], found[:, X0], found[:, Y0], found[:, CLASS]))
@@ -55,9 +56,9 @@ def _scan_runs(
     keys: NDArray[np.int32],
     parent: NDArray[np.int32],
 ) -> int:
-    """Fill `runs`, what each must share with its neighbours, and union-find's parents; return their number.
+    """Fill `runs`, the key that connected runs share, and the union-find parents; return the number of runs.
 
-    Returns -1 where there are more runs than the arrays have room for.
+    Returns -1 if the arrays are too small.
     """
     height, width = plane.shape
     count = 0
@@ -106,9 +107,9 @@ def _scan_runs(
 def _measure(
     plane: NDArray[Any], classes: NDArray[np.int32], runs: NDArray[np.int32], parent: NDArray[np.int32]
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return the components in order of their first run, and the component each run belongs to.
+    """Return the components in order of their first run, and the component of each run.
 
-    Their last column counts runs until `_group_runs` turns it into a place.
+    The column END_RUN holds the number of runs until `_group_runs` turns it into an index.
     """
     owner = np.empty(len(runs), np.int32)
     found = np.zeros((len(runs), 8), np.int32)
@@ -117,18 +118,18 @@ def _measure(
         y, start, end = runs[run, 0], runs[run, 1], runs[run, 2]
         root = _root(parent, run)
         if root == run:
-            one = components
-            found[one, CLASS] = classes[plane[y, start]]
-            found[one, X0], found[one, Y0], found[one, X1] = start, y, end
+            component = components
+            found[component, CLASS] = classes[plane[y, start]]
+            found[component, X0], found[component, Y0], found[component, X1] = start, y, end
             components += 1
         else:
-            one = owner[root]
-        owner[run] = one
-        found[one, AREA] += end - start
-        found[one, X0] = min(found[one, X0], start)
-        found[one, X1] = max(found[one, X1], end)
-        found[one, Y1] = y + 1
-        found[one, END_RUN] += 1
+            component = owner[root]
+        owner[run] = component
+        found[component, AREA] += end - start
+        found[component, X0] = min(found[component, X0], start)
+        found[component, X1] = max(found[component, X1], end)
+        found[component, Y1] = y + 1
+        found[component, END_RUN] += 1
     return found[:components], owner
 
 
@@ -136,7 +137,7 @@ def _measure(
 def _group_runs(
     found: NDArray[np.int32], runs: NDArray[np.int32], owner: NDArray[np.int32], order: NDArray[np.int64]
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Put components into `order` and each one's runs side by side."""
+    """Sort the components by `order`, and the runs by component."""
     table = np.empty_like(found)
     grouped = np.empty_like(runs)
     place = np.empty(len(found), np.int32)
@@ -165,16 +166,16 @@ def _root(parent: NDArray[np.int32], run: int) -> int:
 
 @njit(cache=True, nogil=True)
 def parts_at(runs: NDArray[np.int32], rows: NDArray[np.int64], columns: NDArray[np.int64], height: int) -> int:
-    """Count the 8-connected parts a component is left in by a nearest-neighbour resize; 0 where nothing is left.
+    """Count the 8-connected parts of a component after a nearest-neighbour resize; 0 if it disappears.
 
-    `runs` (m, 3) are one component's, row by row, of a slice of `height` rows. `rows[t]` is the source row that target
-    row t takes (ascending); `columns[c]`, of length width + 1, the number of target columns that take a source column
-    before c.
+    `runs` (m, 3) are those of one component, row by row, in a slice of `height` rows. `rows[t]` is the source row
+    sampled by target row t (ascending); `columns[c]`, of length width + 1, is the number of target columns that sample
+    a source column before c.
     """
-    room = len(runs) * (len(rows) // height + 1)
-    starts = np.empty(room, np.int64)
-    ends = np.empty(room, np.int64)
-    parent = np.empty(room, np.int32)
+    capacity = len(runs) * (len(rows) // height + 1)
+    starts = np.empty(capacity, np.int64)
+    ends = np.empty(capacity, np.int64)
+    parent = np.empty(capacity, np.int32)
     count, parts, run = 0, 0, 0
     above, above_end = 0, 0
     last_row = runs[len(runs) - 1, 0]
@@ -218,19 +219,19 @@ def parts_of_each(
     rows: NDArray[np.int64],
     columns: NDArray[np.int64],
     height: int,
-    asked: NDArray[np.bool_],
+    selected: NDArray[np.bool_],
 ) -> NDArray[np.int64]:
-    """Return `parts_at` of each component of `table` that is asked for, 0 for the others."""
+    """Return `parts_at` of each selected component of `table`, 0 for the others."""
     parts = np.zeros(len(table), np.int64)
     for n in range(len(table)):
-        if asked[n]:
+        if selected[n]:
             parts[n] = parts_at(runs[table[n, FIRST_RUN] : table[n, END_RUN]], rows, columns, height)
     return parts
 
 
 @njit(cache=True, nogil=True)
 def draw_bits(runs: NDArray[np.int32], canvas: NDArray[np.uint8]) -> None:
-    """Set a component's pixels in `canvas`, 8 pixels a byte, the leftmost in the highest bit (numpy.packbits)."""
+    """Set the pixels of a component in `canvas`: 8 pixels per byte, leftmost in the highest bit, as numpy.packbits."""
     for run in range(len(runs)):
         y, start, end = runs[run, 0], runs[run, 1], runs[run, 2]
         first, last = start >> 3, (end - 1) >> 3

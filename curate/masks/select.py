@@ -1,4 +1,4 @@
-"""The masks of a slice: one a connected component, and the components that are dropped, with the reason."""
+"""Turn the connected components of a slice into masks; small and degenerate ones are dropped with a reason."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,15 +18,15 @@ from curate.masks.components import (
 )
 
 SIDE = 256
-"""The side, in pixels, at which SA-Med2D's size rule and SAM-Med2D's loader look at a mask."""
+"""Side, in pixels, of the square to which the size rule of SA-Med2D-20M and SAM-Med2D's loader resize a mask."""
 
 
 class Mask(NamedTuple):
     """One connected component of one label.
 
-    `label` is the label's class number in the recipe, `instance` counts the label's kept components in the slice, top
-    to bottom and left to right; `area` in pixels, `x0 y0 x1 y1` half open; `parts_at_256` the parts left by a nearest
-    resize to 256 x 256; `runs` (m, 3) int32 rows of (row, start, end).
+    `label` is the number of the label in the recipe; `instance` counts the kept components of the label in the slice,
+    from top to bottom and left to right. `area` is in pixels, `x0 y0 x1 y1` is half open. `parts_at_256` is the number
+    of parts after a nearest-neighbour resize to 256 x 256. `runs` (m, 3) int32 has rows of (row, start, end).
     """
 
     label: int
@@ -41,7 +41,7 @@ class Mask(NamedTuple):
 
 
 class DroppedMask(NamedTuple):
-    """A component that is not kept; `instance` is its number among its label's components, kept or not."""
+    """A component that was dropped; `instance` is its number among all components of its label."""
 
     label: int
     instance: int
@@ -52,10 +52,10 @@ class DroppedMask(NamedTuple):
 
 @dataclass(frozen=True)
 class Layer:
-    """Label values of which none overlap, on the image's grid.
+    """Labels that do not overlap, as one array on the image's grid.
 
-    `voxels` unsigned, 0 = background; `classes[value]` is the label's class number, 0 for values this layer leaves to
-    others. `by_value`: each value is one instance, touching instances stay apart.
+    `voxels` is unsigned, 0 = background. `classes[value]` is the number of the label, 0 for values that belong to other
+    layers. `by_value`: each value is an instance; touching instances stay separate.
     """
 
     voxels: NDArray[Any]
@@ -66,11 +66,11 @@ class Layer:
 def find_masks(
     plane: NDArray[Any], classes: NDArray[np.int32], by_value: bool, min_area: float
 ) -> tuple[list[Mask], list[DroppedMask]]:
-    """Return the masks of a label slice (h, w) and the components dropped from it.
+    """Return the masks of a label slice (h, w), and the components that were dropped.
 
-    A component is dropped when its share of the slice is under `min_area` / 65536 (SA-Med2D-20M drops masks under
-    100 pixels at 256 x 256, 0.153 %), when it covers every pixel, or when the nearest-neighbour resize to 256 x 256
-    leaves nothing of it.
+    A component is dropped if its share of the slice is below `min_area` / 65536 (SA-Med2D-20M drops masks below 100
+    pixels at 256 x 256, which is 0.153 %), if it covers the whole slice, or if it disappears in a nearest-neighbour
+    resize to 256 x 256.
     """
     return select_masks(connected_components(plane, classes, by_value), plane.shape, min_area)
 
@@ -78,7 +78,7 @@ def find_masks(
 def select_masks(
     components: Components, shape: tuple[int, int], min_area: float
 ) -> tuple[list[Mask], list[DroppedMask]]:
-    """Apply the rules of `find_masks` to components already found in a slice of `shape` (h, w)."""
+    """Apply the rules of `find_masks` to the components of a slice of `shape` (h, w)."""
     height, width = shape
     table = components.table
     threshold = min_area / SIDE**2 * height * width
@@ -122,7 +122,7 @@ def _dropped(
 
 @lru_cache(maxsize=64)
 def nearest_taps(size: int, target: int = SIDE) -> NDArray[np.int64]:
-    """Return the source index each of `target` samples takes in OpenCV's INTER_NEAREST: floor(t * size / target)."""
+    """Return the source index of each of `target` samples in OpenCV's INTER_NEAREST: floor(t * size / target)."""
     scale = 1.0 / (target / size)
     return np.minimum(np.floor(np.arange(target) * scale), size - 1).astype(np.int64)
 

@@ -1,4 +1,4 @@
-"""SA-Med2D's union masks: touching parts of two labels taken together, as `union_<a>_<b>`."""
+"""Union masks, as in SA-Med2D-20M: touching components of two labels joined into one mask, `union_<a>_<b>`."""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -13,9 +13,9 @@ from curate.recipe.resolved import Label
 
 
 def union_labels(labels: Sequence[Label]) -> dict[tuple[int, int], Label]:
-    """Return the union of each pair of labels, numbered after the labels themselves.
+    """Return the union label of each pair of labels, numbered after the labels themselves.
 
-    Labels that share values (an organ and its tumour inside) have no union: one already holds the other.
+    Labels that share values (an organ and the tumour in it) have no union, since one contains the other.
     """
     pairs = [(a, b) for a, b in combinations(labels, 2) if set(a.values).isdisjoint(b.values)]
     return {
@@ -29,9 +29,10 @@ def find_unions(
     pairs: dict[tuple[int, int], Label],
     min_area: float,
 ) -> tuple[list[Mask], list[DroppedMask]]:
-    """Return the union masks of a slice: components of two labels together that hold pixels of both.
+    """Return the union masks of a slice: components of two merged labels that contain pixels of both.
 
-    `planes` are the slice's label values (h, w) with their classes, one a layer. The size rule is that of `find_masks`.
+    `planes` are the label values (h, w) of the slice and their classes, one pair per layer. The size rule is that of
+    `find_masks`.
     """
     present: dict[int, NDArray[np.bool_]] = {}
     for plane, classes in planes:
@@ -49,7 +50,7 @@ def find_unions(
         found = connected_components(
             (a | b).view(np.uint8), np.array([0, pairs[first, second].id], np.int32), by_value=False
         )
-        mixed = [one for one in found.table if _holds(a, found.runs, one) and _holds(b, found.runs, one)]
+        mixed = [row for row in found.table if _contains(a, found.runs, row) and _contains(b, found.runs, row)]
         if mixed:
             masks, small = select_masks(Components(np.stack(mixed), found.runs), a.shape, min_area)
             kept += masks
@@ -57,6 +58,7 @@ def find_unions(
     return kept, dropped
 
 
-def _holds(mask: NDArray[np.bool_], runs: NDArray[np.int32], component: NDArray[np.int32]) -> bool:
-    mine = runs[component[FIRST_RUN] : component[END_RUN]].tolist()
-    return any(mask[y, start:end].any() for y, start, end in mine)
+def _contains(mask: NDArray[np.bool_], runs: NDArray[np.int32], component: NDArray[np.int32]) -> bool:
+    """Return whether a component has a pixel of `mask`."""
+    component_runs = runs[component[FIRST_RUN] : component[END_RUN]].tolist()
+    return any(mask[y, start:end].any() for y, start, end in component_runs)

@@ -1,10 +1,10 @@
-"""Path patterns: `dataset/{case}/imaging.nii.gz` finds files, and tells the fields of each.
+"""Path patterns: `dataset/{case}/imaging.nii.gz` finds files and returns the fields of each.
 
-A pattern is a path relative to the source folder, with `/`. `{word}` is a field: it matches one or more
-characters inside one folder, as few as possible, from left to right; `{word:REGEX}` matches REGEX; a field
-that occurs twice is equal both times. `*` matches any run of characters inside one folder, `**` as a whole
-part any number of folders. All else, brackets and parentheses too, stands for itself. Names are compared in
-composed Unicode (NFC), so that archives written on macOS match as well.
+A pattern is a path relative to the source folder, with `/`. `{word}` is a field: it matches one or more characters
+within one folder or file name, as few as possible, from left to right. `{word:REGEX}` matches REGEX. A field that
+occurs twice has the same value both times. `*` matches any characters within one name; `**` as a whole part matches any
+number of folders. Everything else, including brackets and parentheses, is literal. Names are compared in composed
+Unicode (NFC), so that archives written on macOS match too.
 """
 
 import re
@@ -21,7 +21,7 @@ _TEMPLATE_FIELD = re.compile(r"\{([A-Za-z_]\w*)\}", re.ASCII)
 
 
 class PatternError(ValueError):
-    """A pattern cannot be understood; `faults` has one sentence for each thing wrong."""
+    """A pattern is invalid; `faults` holds one message per error."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("; ".join(faults))
@@ -35,42 +35,39 @@ def _compiled(regex: str) -> re.Pattern[str]:
 
 @dataclass(frozen=True)
 class Pattern:
-    """A parsed pattern; `parse_pattern` makes one."""
+    """A parsed pattern; `parse_pattern` returns one."""
 
     text: str
     segments: tuple[Segment, ...]
 
     @cached_property
     def fields(self) -> tuple[str, ...]:
-        """The names of the fields, in order of first appearance."""
+        """Names of the fields, in order of first appearance."""
         names = (part.field for segment in self.segments for part in segment.parts if part.field is not None)
         return tuple(dict.fromkeys(names))
 
     @cached_property
     def constrained(self) -> tuple[str, ...]:
-        """The fields that carry a regex of their own."""
+        """Names of the fields that have a regex."""
         parts = (part for segment in self.segments for part in segment.parts)
         return tuple(dict.fromkeys(part.field for part in parts if part.field and part.regex))
 
     @cached_property
     def wild(self) -> bool:
-        """Whether it holds `*` or `**`, so that fields alone do not make a path."""
+        """Whether the pattern contains `*` or `**`, so that the fields do not determine the path."""
         return any(segment.any_folders or Part() in segment.parts for segment in self.segments)
 
     def match(self, path: str) -> dict[str, str] | None:
-        """Return the fields of a path relative to the source folder, or None where it does not match."""
+        """Return the fields of a path relative to the source folder, or None if it does not match."""
         found = self._regex.fullmatch(path if path.isascii() else unicodedata.normalize("NFC", path))
         if found is None:
             return None
         fields = found.groupdict()
-        # A regex may reach over a `/` where `**` leaves it room, but a field lies inside one folder.
+        # with `**`, a regex could match across a `/`; a field never does
         return None if any("/" in fields[name] for name in self.constrained) else fields
 
     def fill(self, fields: Mapping[str, str]) -> str:
-        """Return the path that `fields` make of a pattern.
-
-        Raises ValueError where the pattern holds `*` or a field without a value.
-        """
+        """Return the path with all `fields` filled in; raises ValueError if `*` or a field without a value remains."""
         names = [segment.literal(fields) for segment in self.segments]
         if None in names:
             raise ValueError(f"{self.text!r} needs more than the fields {', '.join(fields) or '(none)'}")
@@ -79,10 +76,9 @@ class Pattern:
     def find(self, folders: Folders) -> list[tuple[str, dict[str, str]]]:
         """Return (path as written on disk, fields) of every file that matches, sorted by path.
 
-        Only folders that can match are listed; hidden names are skipped unless the segment itself begins with
-        a dot.
+        Only folders that can match are listed. Hidden names are skipped unless the segment begins with a dot.
         """
-        files = {}  # two `**` may lead to one file by several ways
+        files = {}  # with two `**`, several routes can lead to one file
         for path, key in self._walk(folders, {}):
             fields = self.match(key)
             if fields is not None:
@@ -90,7 +86,7 @@ class Pattern:
         return sorted(files.items())
 
     def paths(self, folders: Folders, bound: Mapping[str, str]) -> list[str]:
-        """Return the files that match with the fields of `bound` filled in, as written on disk, sorted."""
+        """Return the paths on disk of the files that match with the fields of `bound` filled in, sorted."""
         segments = [{part.field for part in segment.parts if part.field} for segment in self.segments]
         tied = any((a & b) - bound.keys() for a, b in combinations(segments, 2))
         whole = _compiled(self._whole(bound)) if tied else None
@@ -98,13 +94,13 @@ class Pattern:
         return sorted({path for path, key in found if whole is None or whole.fullmatch(key)})
 
     def find_filled(self, folders: Folders, bound: Mapping[str, str]) -> list[tuple[str, dict[str, str]]]:
-        """Return (path, fields that `bound` leaves free) of the files that match with `bound` filled in, sorted."""
+        """Return (path, remaining fields) of the files that match with the fields of `bound` filled in, sorted."""
         whole = _compiled(self._whole(bound))
         found = {path: whole.fullmatch(key) for path, key in self._walk(folders, bound)}
         return sorted((path, match.groupdict()) for path, match in found.items() if match is not None)
 
     def reach(self, folders: Folders) -> str:
-        """Return the first of the deepest folders that the pattern leads to, `""` for the source itself."""
+        """Return the first of the deepest folders that match a prefix of the pattern; `""` is the source itself."""
         frontier = [""]
         for segment in self.segments[:-1]:
             regex = _compiled(segment.regex({}, set()))
@@ -143,7 +139,7 @@ class Pattern:
             names: dict[str, str]
             if segment.any_folders:
                 here = folders.identity(path)
-                if here is None or here in above or (path, i) in seen:  # `in above`: a link that leads back up
+                if here is None or here in above or (path, i) in seen:  # `in above`: a link to a parent
                     continue
                 seen.add((path, i))
                 stack.append((path, key, i + 1, frozenset()))
@@ -171,8 +167,8 @@ class Pattern:
 def parse_pattern(text: str) -> Pattern:
     """Parse a pattern.
 
-    Raises PatternError with everything wrong: absolute, `..`, braces that do not close, a bad regex, `**`
-    beside other characters.
+    Raises PatternError with every error: an absolute path, `..`, unbalanced braces, an invalid regex, or `**` next to
+    other characters.
     """
     text = unicodedata.normalize("NFC", text)
     faults: list[str] = []
@@ -185,10 +181,10 @@ def parse_pattern(text: str) -> Pattern:
 def template_fields(template: str) -> tuple[str, ...]:
     """Return the fields of a template such as `"{site}_{case}"`, in order.
 
-    Raises PatternError where braces hold anything but a field's name.
+    Raises PatternError if braces contain anything but the name of a field.
     """
     if re.search(r"[{}]", _TEMPLATE_FIELD.sub("", template)):
-        raise PatternError(["has braces that hold no field; write {word}"])
+        raise PatternError(["has braces without the name of a field; write {word}"])
     return tuple(dict.fromkeys(_TEMPLATE_FIELD.findall(template)))
 
 

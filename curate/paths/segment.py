@@ -1,4 +1,4 @@
-"""Segments: the parts of a pattern between two `/`, with their fields and regexes."""
+"""Segments: the parts of a pattern between slashes, with their fields and regexes."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ _FIELD = re.compile(r"(?P<name>[A-Za-z_]\w*)(?::(?P<regex>.*))?", re.ASCII | re.
 
 @dataclass(frozen=True)
 class Part:
-    """A run of a segment: literal `text`, or a field with its regex (None: anything), or `*` (neither)."""
+    """A piece of a segment: literal `text`, a field with its regex (None: anything), or `*` (all three None)."""
 
     text: str | None = None
     field: str | None = None
@@ -18,7 +18,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Segment:
-    """What stands between two `/` of a pattern; `**` has no parts."""
+    """The part of a pattern between two slashes; `**` has no parts."""
 
     text: str
     parts: tuple[Part, ...]
@@ -29,7 +29,7 @@ class Segment:
         return not self.parts
 
     def regex(self, bound: Mapping[str, str], seen: set[str]) -> str:
-        """Return the regex; fields in `bound` become their values, those in `seen` back-references."""
+        """Return the regex; fields in `bound` become their values, fields in `seen` become back-references."""
         out = []
         for part in self.parts:
             if part.text is not None:
@@ -46,12 +46,12 @@ class Segment:
         return "".join(out)
 
     def literal(self, bound: Mapping[str, str]) -> str | None:
-        """Return the one name this matches once `bound` is filled in, or None where there may be several."""
+        """Return the only name that matches with `bound` filled in, or None if there may be several."""
         names = [bound.get(part.field or "") if part.text is None else part.text for part in self.parts]
         return "".join(filter(None, names)) if names and None not in names else None
 
     def prefix(self, bound: Mapping[str, str]) -> str:
-        """Return the literal text that every match begins with."""
+        """Return the literal prefix of every match."""
         out = ""
         for part in self.parts:
             text = bound.get(part.field or "") if part.text is None else part.text
@@ -62,7 +62,7 @@ class Segment:
 
 
 def parse_segments(text: str, faults: list[str]) -> tuple[Segment, ...]:
-    """Return the segments of a pattern's text; what is wrong with it goes to `faults`."""
+    """Return the segments of a pattern; messages about errors are appended to `faults`."""
     if text.startswith(("/", "~")) or re.match(r"[A-Za-z]:[\\/]", text):
         faults.append("is absolute; allowed: a path relative to the source folder")
     segments = []
@@ -71,11 +71,11 @@ def parse_segments(text: str, faults: list[str]) -> tuple[Segment, ...]:
         written = "".join(pieces_of_segment)
         if written == "**":
             if i == len(pieces) - 1:
-                faults.append("ends with `**`, which stands for folders; end with a file, such as `**/*.png`")
+                faults.append("ends with `**`, which matches folders; end with a file, such as `**/*.png`")
             segments.append(Segment(written, ()))
         elif written in ("", ".", ".."):
-            what = f"holds {written!r}" if written else "holds an empty part (`//`, or `/` at the end)"
-            faults.append(f"{what}; allowed: names of folders below the source folder, joined by `/`")
+            what = f"contains {written!r}" if written else "contains an empty part (`//`, or `/` at the end)"
+            faults.append(f"{what}; allowed: names below the source folder, joined by `/`")
         else:
             segments.append(Segment(written, tuple(_parts(pieces_of_segment, faults))))
     regexes = _regexes(segments, faults)
@@ -85,7 +85,7 @@ def parse_segments(text: str, faults: list[str]) -> tuple[Segment, ...]:
 
 
 def _split(text: str, faults: list[str]) -> list[list[str]]:
-    """Split at every `/` outside braces, each segment into text and `{...}` pieces."""
+    """Split at every `/` outside braces, and each segment into text and `{...}` pieces."""
     segments: list[list[str]] = [[""]]
     depth, i = 0, 0
     while i < len(text):
@@ -101,7 +101,7 @@ def _split(text: str, faults: list[str]) -> list[list[str]]:
         if char == "/" and depth == 0:
             segments.append([""])
         elif char == "}" and depth == 0:
-            faults.append("has a `}` without its `{`")
+            faults.append("has a `}` without a `{`")
         else:
             segments[-1][-1] += char
         if char == "}" and depth:
@@ -118,39 +118,39 @@ def _parts(pieces: list[str], faults: list[str]) -> Iterator[Part]:
     for piece in pieces:
         if not piece.startswith("{"):
             if "**" in piece:
-                faults.append("holds `**` beside other characters; `**` is a whole part, `*` matches inside a name")
+                faults.append("has `**` next to other characters; use `**` as a whole part, or `*` within a name")
             if "\\" in piece:
-                faults.append("holds a `\\`; folders are joined by `/`")
+                faults.append("contains a `\\`; separate folders with `/`")
             for run in re.split(r"(\*)", piece):
                 if run:
                     yield Part() if run == "*" else Part(text=run)
             continue
         field = _FIELD.fullmatch(piece[1:-1])
         if field is None:
-            faults.append(f"holds `{piece}`; a field is written {{word}} or {{word:REGEX}}")
+            faults.append(f"contains `{piece}`; write a field as {{word}} or {{word:REGEX}}")
         else:
             yield Part(field=field["name"], regex=field["regex"])
 
 
 def _regexes(segments: list[Segment], faults: list[str]) -> dict[str, str]:
-    """Return each field's regex; one given once holds wherever the field occurs."""
+    """Return the regex of each field; a regex given once applies wherever the field occurs."""
     regexes: dict[str, str] = {}
     for part in (part for segment in segments for part in segment.parts):
         if part.field is None or part.regex is None:
             continue
-        shown = f"{{{part.field}:{part.regex}}}"
+        written = f"{{{part.field}:{part.regex}}}"
         if regexes.setdefault(part.field, part.regex) != part.regex:
-            faults.append(f"gives the field `{part.field}` two regexes")
+            faults.append(f"gives the field `{part.field}` two different regexes")
         if "/" in part.regex:
-            faults.append(f"holds `{shown}`; a field lies inside one folder, so its regex has no `/`")
+            faults.append(f"contains `{written}`; a field matches within one name, so its regex cannot contain `/`")
             continue
         try:
             compiled = re.compile(f"(?:{part.regex})")
         except re.error as error:
-            faults.append(f"holds `{shown}`, whose regex is wrong: {error.msg}")
+            faults.append(f"contains `{written}`, whose regex is invalid: {error.msg}")
             continue
         if compiled.groups:
-            faults.append(f"holds `{shown}`, whose regex has a group; write (?:...) for (...)")
+            faults.append(f"contains `{written}`, whose regex has a group; write (?:...) instead of (...)")
         elif compiled.fullmatch(""):
-            faults.append(f"holds `{shown}`, whose regex matches nothing at all; write + for *")
+            faults.append(f"contains `{written}`, whose regex matches an empty text; write + instead of *")
     return regexes

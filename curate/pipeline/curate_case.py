@@ -2,6 +2,7 @@
 
 import errno
 import posixpath
+import traceback
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog.errors import OutputError
+from catalog.drop_reasons import Reason
+from catalog.errors import MedcorpusError, OutputError
 from catalog.hashes import bits_hash, image_hash
 from catalog.names import image_name, mask_name, modality_token
 from catalog.stores.base import CaseWriter
@@ -88,6 +90,13 @@ def _write(task: Task, labels: dict[int, Label]) -> tuple[list[ImageRow], list[D
     except CaseError as error:
         store.abort()
         return [], [DropRow(error.reason, detail=error.detail)], replace(result, error=error.detail)
+    except (OSError, MedcorpusError):  # the corpus cannot be written
+        store.abort()
+        raise
+    except Exception as error:  # whatever else is wrong with a case, the others go on
+        store.abort()
+        detail = _log_traceback(task, error)
+        return [], [DropRow(Reason.UNEXPECTED, detail=detail)], replace(result, error=detail)
     except BaseException:
         store.abort()
         raise
@@ -102,6 +111,15 @@ def _write(task: Task, labels: dict[int, Label]) -> tuple[list[ImageRow], list[D
         warnings=case_warnings(task, loaded, seen),
     )
     return images, drops, result
+
+
+def _log_traceback(task: Task, error: Exception) -> str:
+    """Write an unexpected error's traceback to a log in the state folder; return the sentence for the user."""
+    log = fragment_path(task.out, task.case.dataset, task.key).with_suffix(".log")
+    log.write_text("".join(traceback.format_exception(error)), "utf-8", errors="backslashreplace")
+    summary = str(error).strip().splitlines()
+    first = f": {summary[0]}" if summary else ""
+    return f"unexpected {type(error).__name__}{first} (traceback in {log.relative_to(task.out)})"
 
 
 def _store_slice(

@@ -97,8 +97,10 @@ def _without_nan(voxels: NDArray[Any], group: Group, name: str) -> NDArray[Any]:
 
 def _frame(volume: Volume, group: Group) -> Frame:
     frame = frame_of(volume.affine, group.orient)
-    if group.spacing is None or volume.affine is not None:
+    if volume.affine is not None:
         return frame
+    if group.spacing is None:
+        return Frame(spacing=volume.spacing)
     *between, row, column = group.spacing
     return Frame(spacing=(between[0] if between else None, row, column))
 

@@ -1,158 +1,169 @@
-"""NIfTI-1 and NIfTI-2 (.nii, .nii.gz): nibabel reads the header, isal inflates the voxels in one go."""
+"""NIfTI-1 and NIfTI-2 in one file or two, Analyze 7.5 and SPM: isal inflates the voxels in one go."""
 
+from collections.abc import Sequence
+from math import prod
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import numpy as np
-from isal import igzip, isal_zlib
-from nibabel.filebasedimages import ImageFileError
-from nibabel.nifti1 import Nifti1Header
-from nibabel.nifti2 import Nifti2Header
-from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from catalog.drop_reasons import Reason
 from curate.errors import CaseError
-from curate.imaging.volume import Volume, checked_affine
-from curate.readers.base import Channels, Header, unreadable
+from curate.imaging.volume import Affine, Volume, checked_affine
+from curate.readers.base import Channels, Header, choose
+from curate.readers.nifti_header import Geometry, NiftiHeader, geometry_of, parse_header
+from curate.readers.streams import MAX_DEFLATE_RATIO, check_end, fill, open_stream, skip
 
-MAX_DEFLATE_RATIO = 1032
-"""The most bytes a byte of deflate can become (zlib's technical notes, zlib.net/zlib_tech.html)."""
-
-# isal's own stubs call its error an instance
-_BROKEN: tuple[type[Exception], ...] = (
-    OSError,
-    EOFError,
-    cast("type[Exception]", isal_zlib.error),
-    ImageFileError,
-    HeaderDataError,
-    ValueError,
-    OverflowError,
-)
+_OTHER_HALF = {".hdr": ".img", ".img": ".hdr"}
 
 
 def read_header(path: Path) -> Header:
-    """Return shape and voxel size in bytes; raises CaseError where the header is broken or claims too much."""
-    try:
-        with _open(path) as file:
-            return _sizes(path, _parse(file))
-    except _BROKEN as error:
-        raise unreadable(path, error) from error
+    """Return shape and sample size in bytes; colours are a last dimension of 3."""
+    return _sizes(_parsed(path)[0])
 
 
 def read(path: Path, channels: Channels = (None,)) -> list[Volume]:
-    """Return a 3D file, or volumes of a 4D one, in the stored dtype; the file is inflated once for all of them."""
-    try:
-        with _open(path) as file:
-            header = _parse(file)
-            sizes = _sizes(path, header)
-            shape, volumes = _spatial(sizes)
-            wanted = [_index(path, sizes, volumes, channel) for channel in channels]
-            dtype = cast("np.dtype[Any]", header.get_data_dtype())
-            _skip(file, int(header.get_data_offset()) - header.sizeof_hdr)
-            raw = _volumes(file, int(np.prod(shape)) * dtype.itemsize, wanted)
-            if volumes == 1 or max(wanted) == volumes - 1:
-                file.read(1)  # at the end of the stream gzip compares the checksum
-            slope, intercept = header.get_slope_inter()
-            affine = header.get_best_affine()
-    except _BROKEN as error:
-        raise unreadable(path, error) from error
-    affine = checked_affine(affine)
+    """Return a 3D file, or volumes of a 4D one, in the stored dtype; the file is inflated once for all of them.
+
+    RGB24 and RGBA32 give colour volumes without alpha, of which a channel is one colour.
+    """
+    header, data = _parsed(path)
+    sizes = _sizes(header)
+    shape, count = _spatial(header)
+    chosen = [_choose(path, sizes, channel, count, header.samples > 1) for channel in channels]
+    size = prod(shape) * header.samples * header.dtype.itemsize
+    with open_stream(data) as file:
+        skip(file, header.offset)
+        raw = _volumes(file, size, [index for index, _ in chosen])
+        if max(index for index, _ in chosen) == count - 1:
+            check_end(file, data)
+    slope, intercept = header.scaling
+    geometry = _geometry(path, header)
     return [
         Volume(
-            _native(raw[index].view(dtype).reshape(shape[::-1])),
-            affine,
-            slope=1.0 if slope is None else float(slope),
-            intercept=0.0 if intercept is None else float(intercept),
+            _voxels(raw[index], header, shape, sample),
+            geometry.affine,
+            slope=slope,
+            intercept=intercept,
+            other_affine=geometry.other,
+            unplaced=geometry.unplaced,
         )
-        for index in wanted
+        for index, sample in chosen
     ]
 
 
-def _volumes(file: IO[bytes], size: int, wanted: list[int]) -> dict[int, NDArray[np.uint8]]:
+def data_files(path: Path) -> tuple[str, ...]:
+    """Return the other files of a pair: the other half of .hdr and .img, and SPM's .mat."""
+    other = _other_half(path)
+    if other is None:
+        return ()
+    mat = _mat_file(path)
+    return (other.name, mat.name) if mat.exists() else (other.name,)
+
+
+def _parsed(path: Path) -> tuple[NiftiHeader, Path]:
+    """Return the header, and the file that holds the voxels; raises where that file cannot hold as many."""
+    other = _other_half(path)
+    head, data = (path, path) if other is None else (path, other) if _kind(path) == ".hdr" else (other, path)
+    if not head.exists() and head is not path:
+        raise FileNotFoundError(f"{head.name}, the header of {path.name}, is missing")
+    with open_stream(head) as file:
+        header = parse_header(file, path.name, pair=other is not None)
+    data = head if header.single else data
+    if not data.exists():
+        raise FileNotFoundError(f"{data.name}, which holds the voxels of {path.name}, is missing")
+    claimed = _sizes(header).nbytes
+    if claimed > data.stat().st_size * MAX_DEFLATE_RATIO:
+        raise ValueError(f"the header claims {claimed:.3g} bytes, more than a file of this size can hold")
+    return header, data
+
+
+def _other_half(path: Path) -> Path | None:
+    """Return the .img of a .hdr, the .hdr of an .img; None for a single file. Letter case and .gz stay."""
+    kind = _kind(path)
+    if kind not in _OTHER_HALF:
+        return None
+    zipped = path.name[-3:] if path.name.lower().endswith(".gz") else ""
+    stem = path.name[: len(path.name) - len(zipped) - len(kind)]
+    suffix = path.name[len(stem) : len(stem) + len(kind)]
+    other = _OTHER_HALF[kind]
+    return path.with_name(stem + (other.upper() if suffix.isupper() else other) + zipped)
+
+
+def _kind(path: Path) -> str:
+    return Path(path.name.lower().removesuffix(".gz")).suffix
+
+
+def _sizes(header: NiftiHeader) -> Header:
+    shape = header.shape if header.samples == 1 else (*header.shape, 3)
+    return Header(shape, header.dtype.itemsize)
+
+
+def _spatial(header: NiftiHeader) -> tuple[tuple[int, ...], int]:
+    """Return the 3D shape of one volume and the number of volumes."""
+    shape = (*header.shape, 1, 1)
+    return shape[:3], prod(shape[3:])
+
+
+def _choose(path: Path, sizes: Header, channel: int | None, count: int, colour: bool) -> tuple[int, int | None]:
+    """Return the volume that a channel stands for, and the colour of it; None for all of its colours."""
+    if colour and count == 1 and channel is not None:
+        return 0, choose(path.name, 3, channel, "RGB")
+    dimensions = len(sizes.shape) - colour if count > 1 else 3
+    return choose(path.name, count, channel, f"{dimensions}D ({' x '.join(map(str, sizes.shape))})"), None
+
+
+def _volumes(file: IO[bytes], size: int, wanted: Sequence[int]) -> dict[int, NDArray[np.uint8]]:
     """Return the bytes of the volumes `wanted`, each of `size` bytes, reading the stream once."""
     raw: dict[int, NDArray[np.uint8]] = {}
     at = 0
     for index in sorted(set(wanted)):
-        _skip(file, (index - at) * size)
+        skip(file, (index - at) * size)
         raw[index] = np.empty(size, np.uint8)
-        _fill(file, raw[index].data)
+        fill(file, raw[index].data)
         at = index + 1
     return raw
 
 
-def _native(voxels: NDArray[Any]) -> NDArray[Any]:
-    return voxels if voxels.dtype.isnative else voxels.astype(voxels.dtype.newbyteorder("="))
+def _voxels(raw: NDArray[np.uint8], header: NiftiHeader, shape: Sequence[int], sample: int | None) -> NDArray[Any]:
+    """Return voxels `[k, j, i]`, or `[k, j, i, 3]` of colours, in the machine's byte order."""
+    if header.samples == 1:
+        voxels = raw.view(header.dtype).reshape(shape[::-1])
+        return voxels if voxels.dtype.isnative else voxels.astype(voxels.dtype.newbyteorder("="))
+    colours = raw.reshape(*shape[::-1], header.samples)
+    return np.ascontiguousarray(colours[..., :3] if sample is None else colours[..., sample])
 
 
-def _open(path: Path) -> IO[bytes]:
-    """Open for reading; the content, not the name, says whether it is gzip (both are met under either name)."""
-    with path.open("rb") as file:
-        zipped = file.read(2) == b"\x1f\x8b"
-    if not zipped:
-        return path.open("rb")
-    return cast("IO[bytes]", igzip.open(path, "rb"))
+def _geometry(path: Path, header: NiftiHeader) -> Geometry:
+    mat = _mat_file(path)
+    if header.analyze and mat.exists():
+        return Geometry(checked_affine(_spm_affine(mat)))
+    return geometry_of(header)
 
 
-def _parse(file: IO[bytes]) -> Any:
-    first = file.read(4)
-    sizes = {int.from_bytes(first, "little"), int.from_bytes(first, "big")}
-    for kind in (Nifti1Header, Nifti2Header):
-        if kind.sizeof_hdr in sizes:
-            return kind(first + _read_exactly(file, kind.sizeof_hdr - 4))
-    raise ValueError("no NIfTI header")
+def _mat_file(path: Path) -> Path:
+    return path.with_name(path.name.removesuffix(".gz")).with_suffix(".mat")
 
 
-def _sizes(path: Path, header: Any) -> Header:
-    shape = tuple(int(n) for n in header.get_data_shape())
-    dtype = header.get_data_dtype()
-    if dtype.kind not in "iuf" or dtype.itemsize > 8 or min(shape, default=0) < 1:
-        raise ValueError(f"voxels of type {dtype} and shape {shape} are not scalar intensities")
-    sizes = Header(shape, dtype.itemsize)
-    if sizes.nbytes > path.stat().st_size * MAX_DEFLATE_RATIO:
-        raise ValueError(f"the header claims {sizes.nbytes:.3g} bytes, more than a file of this size can hold")
-    return sizes
-
-
-def _spatial(sizes: Header) -> tuple[tuple[int, ...], int]:
-    """Return the 3D shape of one volume and the number of volumes."""
-    shape = sizes.shape + (1,) * (3 - len(sizes.shape))
-    return shape[:3], int(np.prod(shape[3:]))
-
-
-def _index(path: Path, sizes: Header, volumes: int, channel: int | None) -> int:
-    if volumes == 1:
-        if channel:
-            raise CaseError(Reason.GEOMETRY, f"{path.name} is 3D: it has no channel {channel}")
-        return 0
-    if channel is None or channel >= volumes:
+def _spm_affine(mat: Path) -> Affine:
+    """Return the affine that SPM99 (`M`, x to the left) or SPM2 (`mat`) keeps in a MATLAB file beside the header."""
+    try:
+        from scipy.io import loadmat
+    except ImportError:
         raise CaseError(
-            Reason.GEOMETRY,
-            f"{path.name} is {len(sizes.shape)}D ({' x '.join(map(str, sizes.shape))}): "
-            f"name in the recipe's `channels` which of its {volumes} volumes to take",
-        )
-    return channel
-
-
-def _skip(file: IO[bytes], count: int) -> None:
-    while count > 0:
-        chunk = len(file.read(min(count, 1 << 20)))
-        if not chunk:
-            raise EOFError("the file ends before its voxels")
-        count -= chunk
-
-
-def _fill(file: IO[bytes], buffer: memoryview) -> None:
-    done = 0
-    while done < len(buffer):
-        count = file.readinto(buffer[done:])  # type: ignore[attr-defined]
-        if not count:
-            raise EOFError(f"the file ends after {done} of {len(buffer)} bytes of voxels")
-        done += count
-
-
-def _read_exactly(file: IO[bytes], count: int) -> bytes:
-    data = file.read(count)
-    if len(data) != count:
-        raise EOFError("the file ends inside its header")
-    return data
+            Reason.GEOMETRY, f"{mat.name} holds the position of the image; reading it needs SciPy: pip install scipy"
+        ) from None
+    found = loadmat(mat)
+    one_based = np.eye(4)
+    one_based[:3, 3] = 1.0
+    if "mat" in found:
+        matrix = np.asarray(found["mat"], np.float64)
+        matrix = matrix[..., 0] if matrix.ndim > 2 else matrix
+    elif "M" in found:
+        matrix = np.diag([-1.0, 1.0, 1.0, 1.0]) @ np.asarray(found["M"], np.float64)
+    else:
+        raise CaseError(Reason.GEOMETRY, f"{mat.name} holds neither `mat` nor `M`; correct or remove it")
+    if matrix.shape != (4, 4):
+        raise CaseError(Reason.GEOMETRY, f"{mat.name}: its matrix is {' x '.join(map(str, matrix.shape))}, not 4 x 4")
+    return matrix @ one_based

@@ -31,23 +31,31 @@ def register(*suffixes: str) -> Callable[[Callable[[], Reader]], Callable[[], Re
     return add
 
 
-@register(".nii", ".nii.gz")
+@register(".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz")
 def nifti() -> Reader:
-    """NIfTI-1 and NIfTI-2."""
+    """NIfTI-1 and NIfTI-2, Analyze 7.5 and SPM."""
     from curate.readers import nifti
 
-    return FileReader(nifti.read_header, nifti.read)
+    return FileReader(nifti.read_header, nifti.read, nifti.data_files)
 
 
-@register(".nrrd", ".nhdr", ".mha", ".mhd")
-def itk() -> Reader:
-    """NRRD and MetaImage."""
-    from curate.readers import itk
+@register(".nrrd", ".nhdr")
+def nrrd() -> Reader:
+    """NRRD."""
+    from curate.readers import nrrd
 
-    return FileReader(itk.read_header, itk.read)
+    return FileReader(nrrd.read_header, nrrd.read, nrrd.data_files)
 
 
-@register(".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff")
+@register(".mha", ".mhd")
+def metaimage() -> Reader:
+    """MetaImage."""
+    from curate.readers import metaimage
+
+    return FileReader(metaimage.read_header, metaimage.read, metaimage.data_files)
+
+
+@register(".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".jp2", ".j2k", ".webp")
 def raster() -> Reader:
     """Pictures."""
     from curate.readers import raster

@@ -1,1 +1,1 @@
-"""Recipes: one YAML file a source says where its images and labels lie and what they mean."""
+"""Recipes: one YAML file per source describes where its images and labels are and what the labels mean."""

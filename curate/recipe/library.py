@@ -12,7 +12,7 @@ _CURATE = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class RecipeInfo:
-    """What a list of recipes shows; `recipe` is what to type, `labels` the number of different labels."""
+    """An entry in the list of recipes; `recipe` is the name to type, `labels` the number of distinct labels."""
 
     recipe: str
     path: Path
@@ -25,26 +25,26 @@ class RecipeInfo:
 
 
 def recipes_folder() -> Path:
-    """Return the folder of the shipped recipes: inside the installed package, or beside it in a checkout."""
+    """Return the folder of the shipped recipes: in the installed package, or next to it in a checkout."""
     installed = _CURATE / "_recipes"
     return installed if installed.is_dir() else _CURATE.parent / "recipes"
 
 
 def shipped_recipes() -> dict[str, Path]:
-    """Return what to type to file: the bare name, with its folder where a name occurs twice."""
+    """Return the file of each recipe by the name to type: the file's stem, with its folder if that is not unique."""
     folder = recipes_folder()
     paths = sorted(folder.rglob("*.yaml"), key=lambda path: (len(path.parts), path))
     found: dict[str, Path] = {}
     for path in paths:
-        bare = path.stem
-        found[bare if bare not in found else path.relative_to(folder).with_suffix("").as_posix()] = path
+        name = path.stem
+        found[name if name not in found else path.relative_to(folder).with_suffix("").as_posix()] = path
     return found
 
 
 def find_recipe(text: str) -> Path:
-    """Return the file of a recipe given by path, or by the name of a shipped one (`kits23`, `samples/hc18`).
+    """Return the file of a recipe, given as a path or as the name of a shipped recipe (`kits23`, `samples/hc18`).
 
-    Raises RecipeError with the nearest names where there is none.
+    Raises RecipeError with the nearest name if there is none.
     """
     path = Path(text).expanduser()
     if path.is_file():
@@ -57,18 +57,15 @@ def find_recipe(text: str) -> Path:
     if text in known:
         return known[text]
     if path.suffix in (".yaml", ".yml"):
-        hint = f"; the shipped recipe of that name is called {path.stem!r}" if path.stem in known else ""
-        raise RecipeError(f"there is no file {text}{hint or nearest(path.stem, known)}")
+        hint = f"; the shipped recipe with that name is {path.stem!r}" if path.stem in known else ""
+        raise RecipeError(f"recipe file not found: {text}{hint or nearest(path.stem, known)}")
     raise RecipeError(
         f"{text!r} is neither a file nor a shipped recipe{nearest(text, known)}; `curate recipes` lists them"
     )
 
 
 def list_recipes() -> list[RecipeInfo]:
-    """Return all shipped recipes by name.
-
-    Raises RecipeError where one of them is wrong.
-    """
+    """Return all shipped recipes, sorted by name; raises RecipeError if one of them is wrong."""
     infos = []
     for text, path in sorted(shipped_recipes().items()):
         recipe = load_recipe(path)

@@ -1,12 +1,13 @@
-"""The recipe as written: its keys, their types, and what an editor shows for each.
+"""The recipe as written: its keys, their types, and their descriptions for editors.
 
-This module checks single keys; `curate.recipe.resolve` checks keys against each other. Keys of `Defaults` may be at the
-top or inside a group of `cases`, which wins; null means the default.
+This module checks each key alone; `curate.recipe.resolve` checks keys against each other. A key of `Defaults` may be at
+the top or in a group of `cases`; the group takes precedence. null means the default.
 """
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, PlainValidator, Tag, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from catalog.names import ANATOMIES, DATASET_PATTERN, MODALITY_TOKENS
 from curate.imaging.window import PRESETS
@@ -18,6 +19,15 @@ URL_PATTERN = r"^https?://\S+$"
 LABEL_PATTERN = r"^[A-Za-z0-9_.+-]+$"
 CHANNEL_PATTERN = r"^(?:0|[1-9][0-9]{0,3})$"
 
+
+def _registered_encoding(name: Any) -> Any:
+    """Check the name of an encoding when a recipe is read, since encodings can be registered at any time."""
+    if not isinstance(name, str) or name not in ENCODINGS:
+        expected = " or ".join(map(repr, ENCODINGS))
+        raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
+    return name
+
+
 Axis = Literal["x", "y", "z"]
 AXES: tuple[Axis, ...] = ("x", "y", "z")
 if TYPE_CHECKING:
@@ -28,7 +38,9 @@ if TYPE_CHECKING:
 else:
     Modality = Literal[tuple(MODALITY_TOKENS)]
     Anatomy = Literal[ANATOMIES]
-    Encoding = Literal[tuple(ENCODINGS)]
+    Encoding = Annotated[
+        str, PlainValidator(_registered_encoding), WithJsonSchema({"type": "string", "enum": list(ENCODINGS)})
+    ]
     WindowName = Literal[(*PRESETS, "percentile", "minmax", "none")]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -48,7 +60,7 @@ def _window_shape(value: Any) -> str:
 
 
 class Mapping(BaseModel):
-    """A mapping of a recipe: no unknown keys, no conversions (the text "1" is no number)."""
+    """A mapping in a recipe: unknown keys are refused and values are not converted (the text "1" is not a number)."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -59,18 +71,18 @@ def keys_of(kind: type[Mapping]) -> list[str]:
 
 
 class License(Mapping):
-    """Under which terms the source may be used."""
+    """The terms of use of the source."""
 
     name: str = Field(description="SPDX id, such as CC-BY-4.0, or the source's own words.", min_length=1)
-    redistributable: bool | None = Field(None, description="May copies be passed on? null: unknown.")
-    commercial: bool | None = Field(None, description="May it be used commercially? null: unknown.")
+    redistributable: bool | None = Field(None, description="Whether copies may be redistributed; null: unknown.")
+    commercial: bool | None = Field(None, description="Whether commercial use is allowed; null: unknown.")
 
 
 class LevelWidth(Mapping):
-    """A window by its centre and its width, in HU or stored units."""
+    """A window given by its centre and width, in HU or stored units."""
 
-    level: Number = Field(description="The window's centre.")
-    width: Number = Field(description="The window's width.", gt=0)
+    level: Number = Field(description="Centre of the window.")
+    width: Number = Field(description="Width of the window.", gt=0)
 
 
 class Percentile(Mapping):
@@ -82,9 +94,9 @@ class Percentile(Mapping):
 
 
 class MinMax(Mapping):
-    """A window between the extremes."""
+    """A window from the minimum to the maximum."""
 
-    minmax: Literal["volume", "slice"] = Field(description="Of what the extremes are taken.")
+    minmax: Literal["volume", "slice"] = Field(description="Take the extremes of the volume or of each slice.")
 
 
 Window = Annotated[
@@ -97,41 +109,42 @@ Window = Annotated[
 
 
 class PatientTable(Mapping):
-    """A CSV file that tells each case's patient."""
+    """A CSV file that gives the patient of each case."""
 
     csv: str = Field(description="Path relative to the source folder.", min_length=1)
-    case: str = Field(description="The column with the case id.", min_length=1)
-    patient: str = Field(description="The column with the patient id.", min_length=1)
+    case: str = Field(description="Name of the column with the case id.", min_length=1)
+    patient: str = Field(description="Name of the column with the patient id.", min_length=1)
 
 
 class Rescale(Mapping):
-    """Intensity = stored value x slope + intercept, for files whose header lacks it."""
+    """Intensity = stored value x slope + intercept, for files whose header lacks them."""
 
-    slope: Annotated[float, Field(allow_inf_nan=False)] = Field(1.0, description="Factor; not 0.")
-    intercept: Annotated[float, Field(allow_inf_nan=False)] = Field(0.0, description="Offset, such as -1024 for CT.")
+    slope: Number = Field(1.0, description="Factor; not 0.")
+    intercept: Number = Field(0.0, description="Offset, such as -1024 for CT.")
 
 
 class Channel(Mapping):
-    """One channel of a 4D or multi-channel image, or one word of a modality map: an image of its own."""
+    """One channel of a 4D or multi-channel image, or one word of a modality map; each becomes a separate image."""
 
     sequence: Annotated[str, Field(pattern=SEQUENCE_PATTERN)] | None = Field(
-        None, description="Such as flair or t1c; part of the image's name."
+        None, description="Sequence, such as flair or t1c; part of the image's name."
     )
-    modality: Modality | None = Field(None, description="Where it is not the group's.")
-    window: Window | None = Field(None, description="Where it is not the group's.")
+    modality: Modality | None = Field(None, description="Modality, if different from the group's.")
+    window: Window | None = Field(None, description="Window, if different from the group's.")
 
 
 class ModalityMap(Mapping):
-    """The modality by a field of the file name."""
+    """The modality, given by a field of the file name."""
 
-    field: str = Field(description="A field of `image`.", min_length=1)
+    field: str = Field(description="Name of a field in `image`.", min_length=1)
     map: dict[
         str,
         Annotated[
             Annotated[Modality, Tag("<one>")] | Annotated[Channel, Tag("<mapping>")], Discriminator(_one_or_mapping)
         ],
     ] = Field(
-        description="Word of the field to a modality, or to {modality: ..., sequence: ..., window: ...}.", min_length=1
+        description="Maps each word of the field to a modality, or to {modality: ..., sequence: ..., window: ...}.",
+        min_length=1,
     )
 
 
@@ -161,10 +174,10 @@ _LABELS_SCHEMA = {
                     {
                         "type": "object",
                         "properties": {
-                            "value": {**_VALUE, "description": "Id, grey level, colour or word, or a list."},
+                            "value": {**_VALUE, "description": "Id, grey level, colour or word, or a list of them."},
                             "anatomy": {
                                 "enum": list(ANATOMIES),
-                                "description": "Where not the recipe's first.",
+                                "description": "Anatomical group, if different from the recipe's first.",
                             },
                         },
                         "additionalProperties": False,
@@ -178,7 +191,7 @@ _IGNORE_SCHEMA = {"type": "array", "items": {"type": ["integer", "string", "arra
 
 
 class Defaults(Mapping):
-    """Keys that may stand at the top of a recipe, or inside a group of cases, where they win."""
+    """Keys allowed at the top of a recipe and in a group of cases; the group takes precedence."""
 
     modality: (
         Annotated[
@@ -186,9 +199,9 @@ class Defaults(Mapping):
             Discriminator(_one_or_mapping),
         ]
         | None
-    ) = Field(None, description="What kind of image it is, or {field: ..., map: ...} by a field. Required.")
+    ) = Field(None, description="Modality, or {field: ..., map: ...} to take it from a field. Required.")
     sequence: Annotated[str, Field(pattern=SEQUENCE_PATTERN)] | None = Field(
-        None, description="The sequence, such as flair or t1c; part of the image's name."
+        None, description="MR sequence or similar, such as flair or t1c; part of the image's name."
     )
     anatomy: (
         Annotated[
@@ -196,7 +209,7 @@ class Defaults(Mapping):
             Discriminator(_one_or_list),
         ]
         | None
-    ) = Field(None, description="Anatomical group or groups; the first is that of the labels. Required.")
+    ) = Field(None, description="Anatomical group or groups; the first applies to the labels. Required.")
     patient: (
         Annotated[
             Annotated[str, Field(min_length=1), Tag("<one>")] | Annotated[PatientTable, Tag("<mapping>")],
@@ -205,88 +218,89 @@ class Defaults(Mapping):
         | None
     ) = Field(
         None,
-        description="How the patient id is made from the fields, such as {site}_{patient}, or a CSV file. "
-        " Default: the field {patient}, else the case id.",
+        description="Template of the patient id, such as {site}_{patient}, or a CSV file. "
+        "Default: the field {patient}, else the case id.",
     )
     labels: Annotated[Any, WithJsonSchema(_LABELS_SCHEMA)] = Field(
         None,
-        description="Names to values, in the order of the class ids. A value is an id, a level, a colour, "
-        "a word of the file name, or a list of these (a region); '*' with one file a label: every word found. "
-        "Required where a group has a label.",
+        description="Maps names to values, in the order of the class ids. A value is an id, a grey level, a colour, "
+        "a word of the file name, or a list of these (a region). '*' with one file per label takes every word found. "
+        "Required if a group has a label.",
     )
     encoding: Encoding | None = Field(
         "ids",
-        description="How a label file marks labels. " + "; ".join(f"{e.name}: {e.meaning}" for e in ENCODINGS.values()),
+        description="How label files encode labels. "
+        + "; ".join(f"{encoding.name}: {encoding.meaning}" for encoding in ENCODINGS.values()),
     )
     threshold: Number | None = Field(
         None,
-        description="Foreground is >= threshold (inverted: <). Default 128 for threshold, inverted and "
-        "outline, any non-zero value for files and instance_files.",
+        description="Foreground is >= threshold (inverted: < threshold). Default: 128 for threshold, inverted and "
+        "outline; any non-zero value for files, instance_files and one_hot.",
     )
     tolerance: Annotated[int, Field(ge=0, le=127)] | None = Field(
-        0, description="grey and rgb: greatest distance a channel may have from a level (JPEG)."
+        0, description="grey and rgb: largest allowed distance of a channel from a listed level (JPEG)."
     )
     nearest: bool | None = Field(
-        False, description="grey and rgb: take the nearest listed level or colour, however far (blended edges)."
+        False, description="grey and rgb: take the nearest listed level or colour at any distance (blended edges)."
     )
     ignore: Annotated[list[Any], WithJsonSchema(_IGNORE_SCHEMA)] | None = Field(
         None,
-        description="Ids, levels or colours that are neither a label nor unknown. 0 and black always are.",
+        description="Ids, levels or colours to ignore. 0 and black are background unless a label has them.",
     )
     window: Window | None = Field(
         None,
-        description="How intensities become 8 bits: a CT preset, a level and a width, percentile, minmax, or "
-        "none. Required for CT.",
+        description="Conversion of intensities to 8 bits: a CT preset, a level and width, percentile, minmax, or "
+        "none. Default by modality; required for CT.",
     )
     nan: Literal["error", "background"] | None = Field(
-        "error", description="NaN and infinities fail the case, or become the image's lowest value."
+        "error", description="error: NaN and infinities fail the case; background: they become the lowest value."
     )
-    rescale: Rescale | None = Field(None, description="Slope and intercept for stored values whose header lacks them.")
+    rescale: Rescale | None = Field(None, description="Slope and intercept for files whose header lacks them.")
     channels: dict[Annotated[str, Field(pattern=CHANNEL_PATTERN)], Channel] | None = Field(
         None,
-        description="Channels of a 4D or multi-channel image by index from 0; one output image each.",
+        description="Channels of a 4D or multi-channel image, by index from 0; each becomes a separate image.",
         min_length=1,
     )
     axes: Annotated[list[Axis], Field(min_length=1)] | None = Field(
-        list(AXES), description="Volumes: sagittal (x), coronal (y), axial (z) slices."
+        list(AXES), description="Slice axes of volumes: sagittal (x), coronal (y), axial (z)."
     )
     stack: Literal["volume", "frames"] | None = Field(
-        "volume", description="Pages of a file are slices of a volume, or frames, each a 2D image."
+        "volume", description="Treat the pages of a file as slices of a volume, or as frames: separate 2D images."
     )
     orient: Literal["radiological", "native"] | None = Field(
-        "radiological", description="Turn slices as a radiologist expects them, or keep the stored order."
+        "radiological", description="Orient slices as radiologists view them, or keep the stored order (native)."
     )
     isotropic: bool | None = Field(False, description="Resize slices to square pixels.")
     geometry: Literal["header", "index"] | None = Field(
-        "header", description="index: the label's header is known to be wrong, voxels correspond by index."
+        "header", description="header: match label and image by position; index: by voxel index (wrong headers)."
     )
     aspect: bool | None = Field(
-        None, description="Drop slices whose short edge is under half the long one. Default: of volumes only."
+        None, description="Drop slices whose short edge is less than half the long edge. Default: volumes only."
     )
     min_area: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = Field(
-        100, description="Smallest mask, in pixels of a slice of 256 x 256."
+        100, description="Smallest mask to keep, in pixels of a slice resized to 256 x 256."
     )
-    union: bool | None = Field(False, description="Also union_<a>_<b> masks of labels that touch.")
+    union: bool | None = Field(False, description="Also write union_<a>_<b> masks of labels that touch.")
     subsample: Annotated[int, Field(ge=1)] | None = Field(1, description="Keep every n-th case, in name order.")
     spacing: (
         Annotated[list[Annotated[float, Field(gt=0, allow_inf_nan=False)]], Field(min_length=2, max_length=3)] | None
-    ) = Field(None, description="[row, col] or [slice, row, col] in mm, for formats that have none.")
+    ) = Field(None, description="[row, col] or [slice, row, col] in mm, for formats without spacing.")
 
 
 class Group(Defaults):
-    """Cases that lie alike: one pattern for the images and one for the labels."""
+    """Cases with the same layout: one pattern for the images and one for the labels."""
 
     model_config = ConfigDict(json_schema_extra={"required": ["image"]})
 
     image: str | None = Field(
         None,
-        description="Pattern of the images relative to the source folder: {word} or {word:REGEX} is a field, "
-        "* matches inside a name, ** any folders.",
+        description="Pattern of the images, relative to the source folder: {word} or {word:REGEX} is a field, "
+        "* matches within a name, ** any folders.",
     )
     label: str | None = Field(
         None,
-        description="Pattern of the labels, filled with the image's fields; may hold {label} (files), "
-        "{instance} (instance_files) and *. Without it only images are kept.",
+        description="Pattern of the labels, filled with the image's fields; may contain {label} (files), "
+        "{instance} (instance_files) and *. Without it, the group has images only.",
     )
     excluded_images: Annotated[list[str], Field(min_length=1)] | None = Field(
         None,
@@ -295,12 +309,12 @@ class Group(Defaults):
     )
     case: str | None = Field(
         None,
-        description="How the case id is made from the fields: {site}_{case}. Default: {case}, else all.",
+        description="Template of the case id, such as {site}_{case}. Default: {case}, else all fields.",
     )
 
 
 class Expect(Mapping):
-    """What a whole source holds; another number is a warning."""
+    """The counts of a complete source; a different number is a warning."""
 
     cases: Annotated[int, Field(ge=0)] | None = Field(None, description="Number of case ids.")
     images: Annotated[int, Field(ge=0)] | None = Field(None, description="Number of image files.")
@@ -312,16 +326,16 @@ class Recipe(Defaults):
     model_config = ConfigDict(title="medcorpus recipe", json_schema_extra={"required": ["name", "license", "cases"]})
 
     name: Annotated[str, Field(pattern=NAME_PATTERN)] | None = Field(
-        None, description="The data set's name in the corpus: letters, digits, _ and single -; unique."
+        None, description="Unique name of the data set in the corpus: letters, digits, _ and single -."
     )
-    title: str | None = Field(None, description="For readers.")
-    homepage: Annotated[str, Field(pattern=URL_PATTERN)] | None = Field(None, description="For readers.")
-    notes: str | None = Field(None, description="What a reader must know of the source, and where it was seen.")
+    title: str | None = Field(None, description="Title of the data set, for readers.")
+    homepage: Annotated[str, Field(pattern=URL_PATTERN)] | None = Field(None, description="Home page, for readers.")
+    notes: str | None = Field(None, description="What a reader must know about the source, and the evidence for it.")
     license: License | None = Field(None, description="Terms of use; null: unknown.")
     source: str | None = Field(
         None,
-        description="Where the data lie: package:NAME/sub/folder inside an installed Python package, or an "
-        "absolute folder. --source wins.",
+        description="Folder of the data: package:NAME/sub/folder in an installed Python package, or an absolute "
+        "path. --source takes precedence.",
     )
     cases: (
         Annotated[
@@ -331,13 +345,13 @@ class Recipe(Defaults):
         | None
     ) = Field(None, description="One group of cases, or several.")
     exclude: dict[str, Annotated[str, Field(min_length=1)]] | None = Field(
-        None, description="Known bad cases: case id to the reason."
+        None, description="Cases to leave out: maps each case id to the reason."
     )
-    expect: Expect | None = Field(None, description="What a whole source holds; another number is a warning.")
+    expect: Expect | None = Field(None, description="Counts of a complete source; a different number is a warning.")
 
     @property
     def groups(self) -> list[Group]:
-        """The groups, of which a recipe may write a single one without the list."""
+        """The groups of cases; a recipe may write a single group without a list."""
         if self.cases is None:
             return []
         return self.cases if isinstance(self.cases, list) else [self.cases]

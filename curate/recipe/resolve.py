@@ -1,4 +1,4 @@
-"""From the recipe as written to the resolved one: groups over defaults, keys checked against each other."""
+"""Resolve a recipe: fill in defaults, let groups override the top level, check keys against each other."""
 
 import re
 from dataclasses import replace
@@ -11,30 +11,28 @@ from curate.labels.registry import ENCODINGS
 from curate.paths.pattern import Pattern, PatternError, parse_pattern, template_fields
 from curate.recipe import model, resolved
 from curate.recipe.channels import read_channels
-from curate.recipe.document import Fault
-from curate.recipe.document import Path as KeyPath
-from curate.recipe.faults import nearest, not_allowed, shown
+from curate.recipe.faults import Code, Fault, KeyPath, nearest, not_allowed, quote
 from curate.recipe.labels import check_unions, read_labels, read_values
 from curate.recipe.modality import split_by_modality
 
 ANY_LABEL = "*"
-"""In place of labels: every word found is one."""
+"""The value of `labels` that makes every word found in a file name a label."""
 
 _PACKAGE = re.compile(r"package:[A-Za-z_]\w*(?:/(?!\.\.?(?:/|$))[^/\\]+)*/?", re.ASCII)
 
 
 def resolve(written: model.Recipe, bad: set[KeyPath], faults: list[Fault], path: Path | None) -> resolved.Recipe | None:
-    """Return the resolved recipe, or None where it has faults, which are added to `faults`.
+    """Return the resolved recipe, or None if it has faults, which are appended to `faults`.
 
-    `bad` are the keys that have a fault of their own already: what depends on them is not judged.
+    `bad` holds the keys that already have a fault; checks that depend on them are skipped.
     """
     for key in ("name", "license", "cases"):
         unknown_terms = key == "license" and key in written.model_fields_set
         if getattr(written, key) is None and (key,) not in bad and not unknown_terms:
-            faults.append(Fault((key,), "is missing; every recipe needs it"))
+            faults.append(Fault((key,), Code.MISSING, "is missing; every recipe needs it"))
     if written.source is not None and not _is_source(written.source):
         allowed = "package:NAME/sub/folder, or an absolute folder"
-        faults.append(Fault(("source",), not_allowed(written.source, allowed)))
+        faults.append(Fault(("source",), Code.BAD_VALUE, not_allowed(written.source, allowed)))
     several = isinstance(written.cases, list)
     labelled = any(group.label is not None for group in written.groups)
     groups = [
@@ -68,7 +66,7 @@ def _is_source(text: str) -> bool:
 
 
 class _GroupReader:
-    """Reads one group; every fault found goes to `faults`."""
+    """Resolves one group of cases; appends every fault to `faults`."""
 
     def __init__(
         self,
@@ -83,12 +81,12 @@ class _GroupReader:
         self.labelled = labelled
 
     def where(self, key: str) -> KeyPath:
-        """Return where `key` stands for this group; at the top where it stands nowhere."""
+        """Return the path of `key` as it applies to this group: inside the group, else at the top."""
         inside = key in self.group.model_fields_set or (*self.path, key) in self.bad
         return (*self.path, key) if inside or key not in model.Defaults.model_fields else (key,)
 
     def get(self, key: str) -> Any:
-        """Return the group's value, else the recipe's, else the default, which null stands for as well."""
+        """Return the value of `key` in the group, else at the top, else its default; null means the default."""
         for holder in (self.group, self.top):
             if key in holder.model_fields_set:
                 value = getattr(holder, key)
@@ -96,31 +94,32 @@ class _GroupReader:
         return model.Defaults.model_fields[key].default
 
     def sound(self, *keys: str) -> bool:
-        """Return whether none of `keys` has a fault of its own."""
+        """Return whether none of `keys` already has a fault."""
         return not any(self.where(key) in self.bad for key in keys)
 
-    def fault(self, key: str, message: str, *below: str | int) -> None:
-        self.faults.append(Fault((*self.where(key), *below), message))
+    def fault(self, key: str, code: Code, message: str, *below: str | int) -> None:
+        self.faults.append(Fault((*self.where(key), *below), code, message))
 
     @property
     def encoding(self) -> Encoding:
         return ENCODINGS[self.get("encoding")]
 
     def applies(self, key: str, value: Any) -> bool:
-        """Return whether the encoding has a meaning for `key`; a fault is noted where it has none."""
+        """Return whether the encoding uses `key`; report a fault if it does not."""
         if key in self.encoding.keys:
             return True
-        allowed = ", ".join(one.name for one in ENCODINGS.values() if key in one.keys)
-        self.fault(key, f"{shown(value)} has no meaning for the encoding {self.encoding.name}; allowed for: {allowed}")
+        allowed = ", ".join(encoding.name for encoding in ENCODINGS.values() if key in encoding.keys)
+        message = f"{quote(value)} has no effect with the encoding {self.encoding.name}; allowed with: {allowed}"
+        self.fault(key, Code.NO_EFFECT, message)
         return False
 
     def read(self) -> list[resolved.Group]:
-        """Return the resolved groups: one, or one for each word of a modality map; none where a required key fails."""
+        """Return the resolved groups: one, or one per word of a modality map; none if a required key is wrong."""
         if self.path in self.bad:
             return []
         for key in ("modality", "anatomy"):
             if self.get(key) is None and self.sound(key):
-                self.fault(key, "is missing; set it at the top or in each group")
+                self.fault(key, Code.MISSING, "is missing; set it at the top or in each group")
         image = self.patterns()
         patient = self.patient(image)
         labels = self.labels()
@@ -130,7 +129,7 @@ class _GroupReader:
         ignore = self.ignore(labels)
         spacing, rescale = self.get("spacing"), self.get("rescale")
         if rescale is not None and rescale.slope == 0:
-            self.fault("rescale", "0 is not allowed here; allowed: a slope other than 0", "slope")
+            self.fault("rescale", Code.BAD_VALUE, "0 is not allowed here; allowed: a slope other than 0", "slope")
         group = resolved.Group(
             image=image.text,
             label=self.group.label,
@@ -174,10 +173,10 @@ class _GroupReader:
     def axes(self) -> tuple[str, ...]:
         axes = tuple(axis for axis in "xyz" if axis in self.get("axes"))
         if len(axes) < len(self.get("axes")):
-            self.fault("axes", f"{shown(self.get('axes'))} names an axis twice")
+            self.fault("axes", Code.DUPLICATE_VALUE, f"{quote(self.get('axes'))} contains an axis twice")
         if self.get("stack") == "frames" and self.sound("axes"):
             if "axes" in self.group.model_fields_set | self.top.model_fields_set and axes != ("z",):
-                self.fault("axes", not_allowed(self.get("axes"), "[z]: frames are 2D images"))
+                self.fault("axes", Code.CONFLICT, not_allowed(self.get("axes"), "[z], since frames are 2D images"))
             axes = ("z",)
         return axes
 
@@ -190,20 +189,21 @@ class _GroupReader:
             return parse_pattern(text)
         except PatternError as error:
             for message in error.faults:
-                self.fault(key, f"{shown(text)} {message}")
+                self.fault(key, Code.PATTERN, f"{quote(text)} {message}")
             return None
 
     def patterns(self) -> Pattern | None:
         """Check image, label and case together; return the image's pattern."""
         if self.group.image is None:
             if self.sound("image"):
-                self.fault("image", "is missing; every group needs a pattern for its images")
+                self.fault("image", Code.MISSING, "is missing; every group needs a pattern for its images")
             image = None
         else:
             image = self.pattern("image", self.group.image)
         for reserved in ("label", "instance"):
             if image is not None and reserved in image.fields:
-                self.fault("image", f"holds {{{reserved}}}, which only `label` may; rename the field")
+                message = f"contains {{{reserved}}}, which is reserved for `label`; rename the field"
+                self.fault("image", Code.PATTERN, message)
         if self.group.label is not None:
             label = self.pattern("label", self.group.label)
             if label is not None:
@@ -218,34 +218,35 @@ class _GroupReader:
         own = ("label", "instance")
         for name in label.constrained:
             if name != "instance":
-                self.fault("label", f"gives {{{name}}} a regex; only {{instance}} may have one here")
+                message = f"gives {{{name}}} a regex; in `label` only {{instance}} may have one"
+                self.fault("label", Code.PATTERN, message)
         if image is not None:
             self.unknown_fields("label", [f for f in label.fields if f not in own], image)
         if not self.sound("encoding"):
             return
-        encoding, text = self.encoding, shown(self.group.label)
+        encoding, text = self.encoding, quote(self.group.label)
         needed = encoding.placeholder
         if needed is not None and needed not in label.fields and not (encoding.wild and label.wild):
             placeholder = f"{{{needed}}}" + (" or *" if encoding.wild else "")
-            self.fault("label", f"{text} has no {placeholder}; {encoding.name}: {encoding.meaning}")
+            self.fault("label", Code.CONFLICT, f"{text} has no {placeholder}; {encoding.name}: {encoding.meaning}")
         for name in own:
             if name != needed and name in label.fields:
-                owners = ", ".join(one.name for one in ENCODINGS.values() if one.placeholder == name)
-                self.fault(
-                    "label", f"{text} has {{{name}}}, which belongs to the encoding {owners}, not {encoding.name}"
-                )
+                owners = ", ".join(other.name for other in ENCODINGS.values() if other.placeholder == name)
+                message = f"{text} has {{{name}}}, which belongs to the encoding {owners}, not {encoding.name}"
+                self.fault("label", Code.CONFLICT, message)
 
     def unknown_fields(self, key: str, fields: list[str] | tuple[str, ...], image: Pattern) -> None:
         for name in fields:
             if name not in image.fields:
                 known = f"{', '.join(image.fields) or '(none)'}{nearest(name, image.fields)}"
-                self.fault(key, f"the field {{{name}}} is not in `image`, whose fields are: {known}")
+                message = f"the field {{{name}}} is not in `image`, whose fields are: {known}"
+                self.fault(key, Code.UNKNOWN_FIELD, message)
 
     def template(self, key: str, text: str, image: Pattern | None) -> None:
         try:
             fields = template_fields(text)
         except PatternError as error:
-            self.fault(key, f"{shown(text)} {error}")
+            self.fault(key, Code.PATTERN, f"{quote(text)} {error}")
             return
         if image is not None:
             self.unknown_fields(key, fields, image)
@@ -258,35 +259,36 @@ class _GroupReader:
             return patient
         try:
             if parse_pattern(patient.csv).fields or parse_pattern(patient.csv).wild:
-                self.fault(
-                    "patient",
-                    f"{shown(patient.csv)} is no single file; allowed: a path without fields",
-                    "csv",
-                )
+                message = f"{quote(patient.csv)} must name one file; write a path without fields and `*`"
+                self.fault("patient", Code.PATTERN, message, "csv")
         except PatternError as error:
             for message in error.faults:
-                self.fault("patient", f"{shown(patient.csv)} {message}", "csv")
+                self.fault("patient", Code.PATTERN, f"{quote(patient.csv)} {message}", "csv")
         return resolved.PatientTable(patient.csv, patient.case, patient.patient)
 
     def labels(self) -> tuple[resolved.Label, ...]:
         written = self.get("labels")
         if written is None and self.group.label is not None and self.sound("labels"):
-            self.fault("labels", "is missing; a group with `label` needs labels, such as {liver: 1}")
+            self.fault("labels", Code.MISSING, "is missing; a group with `label` needs labels, such as {liver: 1}")
         if written is None or not self.sound("encoding", "labels"):
             return ()
         if self.group.label is None and "labels" not in self.group.model_fields_set and self.labelled:
             return ()  # the labels are those of the other groups
         if written == ANY_LABEL:
             if not self.encoding.by_word:
-                owners = ", ".join(one.name for one in ENCODINGS.values() if one.by_word)
-                self.fault("labels", f"'*' takes every word as a label, which the encodings {owners} have")
+                owners = ", ".join(encoding.name for encoding in ENCODINGS.values() if encoding.by_word)
+                message = f"'*' makes every word found a label, which only the encodings {owners} support"
+                self.fault("labels", Code.CONFLICT, message)
             return ()
         before = len(self.faults)
         labels = read_labels(
-            written, self.encoding, self.first_anatomy(), lambda below, message: self.fault("labels", message, *below)
+            written,
+            self.encoding,
+            self.first_anatomy(),
+            lambda below, code, message: self.fault("labels", code, message, *below),
         )
         if self.get("union") and len(self.faults) == before:
-            check_unions(labels, lambda below, message: self.fault("labels", message, *below))
+            check_unions(labels, lambda below, code, message: self.fault("labels", code, message, *below))
         return labels if self.group.label is not None else ()
 
     def first_anatomy(self) -> str:
@@ -307,8 +309,8 @@ class _GroupReader:
             for a, b in combinations(sorted(levels), 2):
                 gap = max(abs(p - q) for p, q in zip(a, b, strict=True)) if isinstance(a, tuple) else b - a
                 if gap <= 2 * value:
-                    most = f"at most {(gap - 1) // 2} tells them apart"
-                    self.fault("tolerance", f"{value} makes {a} and {b} overlap; {most}")
+                    most = f"at most {(gap - 1) // 2} keeps them apart"
+                    self.fault("tolerance", Code.CONFLICT, f"{value} makes {a} and {b} overlap; {most}")
                     break
         return value
 
@@ -318,9 +320,12 @@ class _GroupReader:
             return ()
         kind = self.encoding.values
         assert kind is not None
-        values = read_values(written, kind, (), lambda below, message: self.fault("ignore", message, *below))
+        values = read_values(
+            written, kind, (), lambda below, code, message: self.fault("ignore", code, message, *below)
+        )
         for label in labels:
             for value in values:
                 if value in label.values:
-                    self.fault("ignore", f"{value} is a value of the label {label.name!r} as well; choose one")
+                    message = f"{value} is also a value of the label {label.name!r}; choose one"
+                    self.fault("ignore", Code.CONFLICT, message)
         return values

@@ -1,4 +1,4 @@
-"""A recipe with every default filled in and every key checked: what the pipeline works with."""
+"""The resolved recipe, with every key checked and every default filled in, as the pipeline uses it."""
 
 import hashlib
 import json
@@ -14,10 +14,10 @@ Color = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Label:
-    """A class of a recipe; `id` counts from 1 in the recipe's order and is not the id in the corpus.
+    """A label of a recipe; `id` counts from 1 in the recipe's order and differs from the id in the corpus.
 
-    `values`: ids, grey levels, (red, green, blue), or words of file names; empty where the encoding has one
-    label.
+    `values` holds ids, grey levels, (red, green, blue) colours, or words of file names; it is empty if the encoding has
+    a single label.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Label:
 
 @dataclass(frozen=True)
 class Channel:
-    """One output image of a case: the channel `index` of the file, or (None) the file as a whole."""
+    """One output image of a case: the channel `index` of the file; None means the whole file."""
 
     index: int | None
     modality: str
@@ -38,7 +38,7 @@ class Channel:
 
 @dataclass(frozen=True)
 class PatientTable:
-    """A CSV file, relative to the source folder, and its columns with the case and the patient."""
+    """A CSV file, relative to the source folder, and the names of its case and patient columns."""
 
     csv: str
     case: str
@@ -47,7 +47,7 @@ class PatientTable:
 
 @dataclass(frozen=True)
 class License:
-    """The source's terms; None where they are unknown."""
+    """The terms of use of a source; None means unknown."""
 
     name: str
     redistributable: bool | None
@@ -56,9 +56,9 @@ class License:
 
 @dataclass(frozen=True)
 class Group:
-    """Cases with one layout; the keys are those of the recipe, `spacing` in mm.
+    """Cases with one layout; attributes have the names of the recipe's keys, `spacing` is in mm.
 
-    With `any_label` each word found in place of `{label}` is a label, and `labels` is empty until they are found.
+    With `any_label`, every word found in place of `{label}` becomes a label; `labels` is empty until then.
     """
 
     image: str
@@ -91,7 +91,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A checked recipe; `exclude` maps case ids to reasons, `expect` is what a whole source holds."""
+    """A checked recipe; `exclude` maps case ids to reasons, `expect` holds the counts of a complete source."""
 
     name: str
     title: str | None
@@ -106,10 +106,10 @@ class Recipe:
 
     @cached_property
     def hash(self) -> str:
-        """16 hex digits of everything that changes an output row or pixel.
+        """Hash (16 hex digits) of everything in the recipe that affects an output row or pixel.
 
-        It leaves out title, homepage, notes, expect, exclude, source, path, whether commercial use is allowed,
-        comments, and the order of keys other than labels.
+        Title, homepage, notes, expect, exclude, source, path, commercial use, comments, and the order of keys other
+        than labels do not affect it.
         """
         meaning: dict[str, Any] = {
             "name": self.name,
@@ -121,6 +121,6 @@ class Recipe:
 
 
 def _without_defaults(group: Group) -> dict[str, Any]:
-    """Return a group's keys, those with a default only where it was changed, so that a new key leaves old hashes."""
-    defaults = {one.name: one.default for one in fields(Group) if one.default is not MISSING}
+    """Return a group's keys without those at their default, so that adding a key to `Group` keeps old hashes."""
+    defaults = {key.name: key.default for key in fields(Group) if key.default is not MISSING}
     return {name: value for name, value in asdict(group).items() if name not in defaults or value != defaults[name]}

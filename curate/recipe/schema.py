@@ -1,4 +1,4 @@
-"""The JSON schema of recipes (draft 2020-12), by which an editor completes and explains keys."""
+"""The JSON schema of recipes (draft 2020-12), with which editors complete and explain keys."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ from curate.recipe.model import Recipe
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the JSON schema of a recipe; what several keys tell together only `load_recipe` checks."""
+    """Return the JSON schema of a recipe; only `load_recipe` checks keys against each other."""
     schema = Recipe.model_json_schema()
     for model in (schema, *schema["$defs"].values()):
         for name, rule in model.get("properties", {}).items():
             if rule.get("default", ...) is None:
                 del rule["default"]
             choices = [choice for choice in rule.get("anyOf", []) if choice != {"type": "null"}]
-            if name in model.get("required", []) and len(choices) == 1:  # null would not do
+            if name in model.get("required", []) and len(choices) == 1:  # a required key cannot be null
                 del rule["anyOf"]
                 rule.update(choices[0])
             for choice in choices:

@@ -17,7 +17,7 @@ from curate.ledger.case_result import CaseResult
 from curate.ledger.fragments import fragments, read_fragment, read_result
 from curate.ledger.label_ids import known_labels
 from curate.pipeline.task import Task, case_key, labels_by_class
-from curate.readers import read_header
+from curate.readers import companions, read_header
 from curate.recipe.resolved import Recipe
 
 PIPELINE = "2"
@@ -26,6 +26,9 @@ PIPELINE = "2"
 WORKER_BYTES = 300 << 20
 VOLUME_COPIES = 3
 """A worker takes at most VOLUME_COPIES times the decoded volume + WORKER_BYTES."""
+
+LEAST_MEMORY = WORKER_BYTES + (100 << 20)
+"""The least memory a run is started with."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +190,8 @@ def _selected(cases: Sequence[Case], options: Options) -> list[Case]:
 
 def _fingerprint(task: Task) -> str:
     """Return a hash of everything the case's rows and pixels depend on."""
-    inputs = [source.stamps() for source in (task.case.image, *(source for _, source in task.case.labels))]
+    sources = (task.case.image, *(source for _, source in task.case.labels))
+    inputs = [source.stamps(companions(source)) for source in sources]
     meaning = (
         PIPELINE, inputs, task.store, task.keep_empty, task.label_ids, task.columns, task.case.patient, task.case.group,
     )  # fmt: skip

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from catalog.progress import Progress
+from curate.imaging.compiled import kernels_are_compiled
 
 if TYPE_CHECKING:
     from curate.ledger.case_result import CaseResult
@@ -25,6 +26,8 @@ class CaseProgress:
         self._start = monotonic()
         if plan.done:
             print(f"{plan.recipe.name}: {len(plan.done)} cases are finished already", file=sys.stderr)
+        if plan.tasks and not kernels_are_compiled():
+            print("Compiling for this machine, once; the first case takes a few seconds longer", file=sys.stderr)
         self._progress = Progress(len(plan.tasks), name=plan.recipe.name)
 
     def add(self, result: "CaseResult") -> None:

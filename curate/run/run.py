@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import perf_counter
 
-from catalog.atomic import write_json
+from catalog.atomic import output_error, write_json
 from catalog.drop_reasons import Reason
 from catalog.label_map import FILE as LABELS_FILE
+from catalog.report.card import write_card
 from curate.errors import CaseError, SourceError
 from curate.executors.base import Executor, WorkerDied
 from curate.executors.choose import choose_executor
@@ -44,6 +45,21 @@ def run(
     """
     if not source.is_dir():
         raise SourceError(f"source folder not found: {source}. Pass the unpacked data set with --source")
+    try:
+        return _run(recipe, source, out, options, begun, progress, executor)
+    except OSError as error:
+        raise output_error(out, error) from error
+
+
+def _run(
+    recipe: Recipe,
+    source: Path,
+    out: Path,
+    options: Options,
+    begun: Callable[[Plan], None],
+    progress: Callable[[CaseResult], None],
+    executor: Executor | None,
+) -> RunSummary:
     start = perf_counter()
     found = find(recipe, source, options)
     with exclusive(out):
@@ -52,7 +68,7 @@ def run(
         plan = plan_run(found, source, out, options, session.run, session.lost)
         session.open()
         begun(plan)
-        write_json(out / LABELS_FILE, plan.labels)
+        write_json(out / LABELS_FILE, dict(sorted(plan.labels.items())))
         remove_unfinished(out, recipe.name)
         if plan.stale:
             remove_cases(out, recipe.name, plan.stale)
@@ -66,10 +82,11 @@ def run(
             if options.strict and result.error is not None:
                 raise CaseError(Reason(*result.drops), f"{result.case}: {result.error}")
         summary.labels_never_found = _never_found(plan, seen)
-        publish(out)
+        summary.warnings += publish(out)
         write_warnings(out)
         summary.seconds = perf_counter() - start
         write_run_file(out, plan, options, summary)
+        write_card(out)
         session.end()
     return summary
 

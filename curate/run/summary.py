@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from catalog.sizes import format_size
+from catalog.text import printable
 from curate.ledger.case_result import CaseResult
 from curate.run.estimate import Estimate
 from curate.run.plan import Plan
@@ -50,6 +52,9 @@ class RunSummary:
         if self.slowest is None or result.seconds > self.slowest[1]:
             self.slowest = (result.case, result.seconds)
 
+    def __str__(self) -> str:
+        return "\n".join(_lines(self))
+
     @property
     def wrong(self) -> bool:
         """Whether the run ends with exit status 1: a case failed, or labels were given and no mask came out."""
@@ -76,7 +81,7 @@ def begin_summary(plan: Plan, excluded: str) -> RunSummary:
 def print_summary(summary: RunSummary) -> None:
     """Print what became of a recipe's cases."""
     for line in _lines(summary):
-        print(line)
+        print(printable(line))
 
 
 def _lines(summary: RunSummary) -> Iterator[str]:
@@ -130,7 +135,7 @@ def print_estimate(one: Estimate, workers: int) -> None:
     """Print what a run would come to."""
     print(f"{one.dataset}: {one.cases} cases, {one.done} done, {one.to_do} to do (estimated from {one.probed} cases)")
     print(
-        f"  about {one.images} images, {one.masks} masks, {one.files} files, {one.bytes / 1e6:.0f} MB, "
+        f"  about {one.images} images, {one.masks} masks, {one.files} files, {format_size(one.bytes)}, "
         f"{_duration(one.minutes)} for one worker, {_duration(one.minutes / max(1, min(workers, one.to_do)))} "
         f"for {workers}"
     )

@@ -18,7 +18,7 @@ from catalog.sizes import parse_size
 from predict.cli import options
 from predict.cli.cases import CaseArguments, check_arguments, corpus_cases, default_out, folder_cases
 from predict.cli.selection_options import Every, Only, Shares, SplitSeed, Without, select, split_of
-from predict.errors import OptionError
+from predict.errors import UsageError
 from predict.presets import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ def _bytes(text: str) -> int:
     try:
         return parse_size(text)
     except ValueError as error:
-        raise OptionError(f"--memory: {error}") from None
+        raise UsageError(f"--memory: {error}") from None
 
 
 def main() -> None:

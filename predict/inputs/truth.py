@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predict.engines.engine import LabelMap, blank_labels
-from predict.errors import Fault, InputError
+from predict.errors import CaseFault, InputError
 from predict.prompts.checks import MOST_BOXES, size_of
 
 SHOWN = 5
@@ -16,7 +16,7 @@ def check_truth(truth: NDArray[Any], shape: tuple[int, ...]) -> LabelMap:
     """Return reference labels as they are; raise InputError where they are not labels, or of another shape."""
     if truth.shape != shape:
         sizes = f"{size_of(truth.shape)} pixels, the image has {size_of(shape)}"
-        raise InputError(Fault.LABEL_GRID, f"the reference labels have {sizes}")
+        raise InputError(CaseFault.LABEL_GRID, f"the reference labels have {sizes}")
     _check_ids(truth)
     return truth
 
@@ -31,9 +31,9 @@ def numbered(truth: NDArray[Any]) -> LabelMap:
     ids = np.unique(truth)
     ids = ids[ids > 0]
     if not len(ids):
-        raise InputError(Fault.NO_REFERENCE, "there is no object in the reference labels")
+        raise InputError(CaseFault.NO_REFERENCE, "there is no object in the reference labels")
     if len(ids) > MOST_BOXES:
-        raise InputError(Fault.BOX_COUNT, f"{len(ids)} reference labels, but labels end at {MOST_BOXES}: split it")
+        raise InputError(CaseFault.BOX_COUNT, f"{len(ids)} reference labels, but labels end at {MOST_BOXES}: split it")
     labels = blank_labels(truth.shape, len(ids))
     labels[...] = np.searchsorted(ids, truth, side="right")
     return labels
@@ -95,4 +95,4 @@ def _listed(labels: list[int]) -> str:
 def _check_ids(truth: NDArray[Any]) -> None:
     if truth.dtype.kind not in "iub" or truth.min(initial=0) < 0:
         message = f"the reference labels are {truth.dtype}; they must be whole numbers from 0 on"
-        raise InputError(Fault.LABEL_FILE, message)
+        raise InputError(CaseFault.LABEL_FILE, message)

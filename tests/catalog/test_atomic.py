@@ -111,8 +111,9 @@ def test_json_comes_back(tmp_path: Path) -> None:
         write_json(path, {"bad": object()})
     assert read_json(path, None) == {"größe": [1, "ü"]}
     path.write_bytes(b"")
-    with pytest.raises(CatalogError, match=r"cannot read .*a\.json.*delete it"):
+    with pytest.raises(CatalogError, match=r"a\.json is damaged.*Restore it"):
         read_json(path, None)
+    assert read_json(path, None, damaged={}) == {}
 
 
 def test_errors_name_the_remedy() -> None:

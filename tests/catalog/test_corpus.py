@@ -26,26 +26,26 @@ def test_a_catalog_may_lie_alone(tmp_path, write_corpus):
 
 
 def test_what_is_missing_is_named(tmp_path):
-    with pytest.raises(CatalogError, match=r"nowhere does not exist: give a corpus folder"):
+    with pytest.raises(CatalogError, match=r"nowhere does not exist. Give a corpus folder"):
         Corpus.open(tmp_path / "nowhere")
-    with pytest.raises(CatalogError, match=r"is not a corpus: there is no catalog\.parquet in it, but nothing at all"):
+    with pytest.raises(CatalogError, match=r"is not a corpus: it has no catalog\.parquet; it is empty"):
         Corpus.open(tmp_path)
     for name in "abcdefg":
         (tmp_path / name).touch()
-    with pytest.raises(CatalogError, match=r"but a, b, c, d, e and 2 more"):
+    with pytest.raises(CatalogError, match=r"it holds a, b, c, d, e and 2 more"):
         Corpus.open(tmp_path)
 
 
 def test_other_files_are_refused(tmp_path, write_corpus):
     path = tmp_path / "catalog.parquet"
     path.write_bytes(b"PAR1 but no more than that")
-    with pytest.raises(CatalogError, match="is no Parquet file"):
+    with pytest.raises(CatalogError, match="is not a Parquet file"):
         Corpus.open(tmp_path)
     pq.write_table(pa.table({"a": [1]}), path)
-    with pytest.raises(CatalogError, match="carries no schema version"):
+    with pytest.raises(CatalogError, match="has no schema version"):
         Corpus.open(tmp_path)
     pq.write_table(CATALOG_SCHEMA.with_metadata({VERSION_KEY: b"99"}).empty_table(), path)
-    with pytest.raises(CatalogError, match="schema version 99, this medcorpus reads version 1"):
+    with pytest.raises(CatalogError, match="schema version 99, but this medcorpus reads version 1"):
         Corpus.open(tmp_path)
     pq.write_table(CATALOG_SCHEMA.empty_table().drop_columns(["label", "axis"]), path)
     with pytest.raises(CatalogError, match="lacks the columns axis, label"):

@@ -26,13 +26,11 @@ def centroid(mask):
 def overlap(old, new):
     """Return how much of each of `new` equal parts lies in each of `old`, (new, old), as fractions of a new part."""
 
-    def shared(i, j):
-        return max(
-            Fraction(0), min(Fraction(i + 1, new), Fraction(j + 1, old)) - max(Fraction(i, new), Fraction(j, old))
-        )
+    def common(i, j):
+        low, high = max(Fraction(i, new), Fraction(j, old)), min(Fraction(i + 1, new), Fraction(j + 1, old))
+        return max(Fraction(0), high - low) * new
 
-    edges = [[shared(i, j) * new for j in range(old)] for i in range(new)]
-    return np.array(edges, object)
+    return np.array([[common(i, j) for j in range(old)] for i in range(new)], object)
 
 
 @pytest.mark.parametrize("size", [256, 257, 384, 512, 640, 767, 1023, 1024, 1280, 1536, 1791, 2048])

@@ -79,7 +79,7 @@ def test_images_without_masks_are_passed_over_and_conditions_hold(write_catalog,
         ([{"mask": None}], {}, "no mask among its 1 rows"),
         ([{}], {"where": pc.field("label") == "spleen"}, "no mask for which the conditions hold"),
         ([{"split": "train"}], {"split": "val"}, "its column `split` holds train."),
-        ([{}], {"split": "vall"}, "its 1 patients are dealt out by hash to train, val, test"),
+        ([{}], {"split": "vall"}, "1 patient(s) without one are dealt out to train, val, test. Train without"),
     ],
 )
 def test_nothing_to_train_on_is_told(write_catalog, tmp_path, rows, options, told):

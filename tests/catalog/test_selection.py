@@ -81,13 +81,13 @@ def test_every_nth_slice_and_all_images_that_are_no_slices(catalog):
 @pytest.mark.parametrize(
     ("condition", "told"),
     [
-        ("modality", "'modality' is no condition: write COLUMN=VALUE"),
-        ("=CT", "is no condition"),
-        ("modality=", "is no condition"),
-        ("label_id=many", "'label_id=many': 'many' is no int16"),
-        ("label_id=99999", "'99999' is no int16"),
-        ("label_id=1|", "'' is no int16"),
-        ("redistributable=perhaps", "'perhaps' is no bool"),
+        ("modality", "not a condition: 'modality'. Write COLUMN=VALUE"),
+        ("=CT", "not a condition"),
+        ("modality=", "not a condition"),
+        ("label_id=many", "'label_id=many': 'many' is not a value of the column's type int16"),
+        ("label_id=99999", "'99999' is not a value"),
+        ("label_id=1|", "'' is not a value"),
+        ("redistributable=perhaps", "'perhaps' is not a value of the column's type bool"),
     ],
 )
 def test_what_is_no_condition_is_told(condition, told, catalog):

@@ -15,7 +15,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from predict.engines.engine import Decoded, Prompts
-from predict.errors import Fault, InputError
+from predict.errors import CaseFault, InputError
 from predict.inputs.case import PromptedCase
 from train.models.load import load_model
 from train.models.timm_library import load_timm
@@ -38,7 +38,7 @@ CT_LABELS = "TotalSegmentator/tests/reference_files/example_seg/{}.nii.gz"
 
 
 @contextlib.contextmanager
-def refused(fault: Fault) -> Iterator[None]:
+def refused(fault: CaseFault) -> Iterator[None]:
     """The block raises an InputError of one line with this code."""
     with pytest.raises(InputError) as caught:
         yield

@@ -14,7 +14,7 @@ import predict.run
 from catalog.errors import OutputError
 from catalog.progress import Progress
 from predict.engines.engine import Decoded
-from predict.errors import Fault, InputError
+from predict.errors import CaseFault, InputError
 from predict.inputs.case import PromptedCase
 from predict.run import predict_case, predict_cases
 from predict.run_options import RunOptions
@@ -192,22 +192,26 @@ def test_seconds_are_those_of_reading_segmenting_and_writing(tmp_path, monkeypat
 
 def test_a_fault_stays_with_its_case_and_in_its_place(tmp_path):
     told = Told()
-    faults = {0: InputError(Fault.NO_PROMPT, "no boxes"), 2: MemoryError(), 5: InputError(Fault.UNREADABLE, "damaged")}
+    faults = {
+        0: InputError(CaseFault.NO_PROMPT, "no boxes"),
+        2: MemoryError(),
+        5: InputError(CaseFault.UNREADABLE, "damaged"),
+    }
     sources = [Made(number, told, faults.get(number)) for number in range(6)]
     progress = Quiet(6)
     run = predict_cases(
         sources,
-        {"stray": InputError(Fault.MISSING, "it is not there")},
+        {"stray": InputError(CaseFault.MISSING, "it is not there")},
         Quick(),
         RunOptions(tmp_path, min_iou=1.01),
         progress,
     )
     assert [one.name for one in run.outcomes] == ["2DBox_US_1", "2DBox_US_3", "2DBox_US_4"]
     assert {name: error.fault for name, error in run.failed.items()} == {
-        "stray": Fault.MISSING,
-        "2DBox_US_0": Fault.NO_PROMPT,
-        "2DBox_US_2": Fault.TOO_LARGE,
-        "2DBox_US_5": Fault.UNREADABLE,
+        "stray": CaseFault.MISSING,
+        "2DBox_US_0": CaseFault.NO_PROMPT,
+        "2DBox_US_2": CaseFault.TOO_LARGE,
+        "2DBox_US_5": CaseFault.UNREADABLE,
     }
     assert [line.removeprefix("failed: ").split(":")[0] for line in progress.said] == [
         "stray", *(source.name for source in sources)

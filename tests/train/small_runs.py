@@ -29,6 +29,7 @@ from train.learning.distributed import Process
 from train.learning.loop import Plan
 from train.learning.protocol import Protocol, make_protocol
 from train.learning.request import COLUMNS
+from train.learning.targets import Taught
 from train.models import segmenter
 from train.models.layers import DropPath
 from train.models.segmenter import Segmenter
@@ -52,6 +53,8 @@ WORDS = {
     "patience": ("0", 0),
     "warmup": ("0.25", 0.25),
     "clip": ("1", 1.0),
+    "focus": ("0.5", 0.5),
+    "views": ("4", 4),
     "ema": ("0.99", 0.99),
     "augment": ("none", "none"),
     "follow": ("as_stored", "as_stored"),
@@ -168,10 +171,10 @@ def small_protocol(**values: Any) -> Protocol:
 class Tone:
     """The target of every channel: the image's brightness on the grid, times the channel's number / 256."""
 
-    def __call__(self, samples: Samples, batch: Any) -> torch.Tensor:
+    def __call__(self, samples: Samples, batch: Any) -> Taught:
         """(B, 256, 64, 64)."""
         grey = nn.functional.avg_pool2d(batch.image.mean(1, keepdim=True), 4)
-        return grey * torch.linspace(0, 1, 256)[:, None, None]
+        return Taught(grey * torch.linspace(0, 1, 256)[:, None, None])
 
 
 def small_plan(folder: Path, out: Path, **values: Any) -> Plan:

@@ -14,7 +14,17 @@ from predict.cli.options import (
     PrecisionOption,
     ThreadsOption,
 )
-from predict.cli.selection_options import Every, Manifest, Only, Shares, SplitSeed, Without, select, split_of
+from predict.cli.selection_options import (
+    Every,
+    HeldOutFile,
+    Manifest,
+    Only,
+    Shares,
+    SplitSeed,
+    Without,
+    select,
+    split_of,
+)
 
 
 def evaluate(
@@ -40,6 +50,7 @@ def evaluate(
     every: Every = 1,
     shares: Shares = None,
     split_seed: SplitSeed = 0,
+    held_out: HeldOutFile = None,
     jitter: Annotated[int, typer.Option(min=0, help="Boxes are widened by 0 to so many of 256 pixels; 0: tight.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Another number draws other boxes and masks.")] = 0,
     masks_per_image: Annotated[
@@ -71,7 +82,7 @@ def evaluate(
 
     from train.scoring.references import COLUMNS, Asking
 
-    samples = select(manifest, only, without, every, shares, split_seed).load(split_of(split), COLUMNS)
+    samples = select(manifest, only, without, every, shares, split_seed, held_out).load(split_of(split), COLUMNS)
 
     from predict.engines.open_engine import open_engine
 
@@ -110,6 +121,7 @@ def evaluate(
             "every": every,
             "shares": shares,
             "split_seed": split_seed,
+            "held_out": str(held_out) if held_out else None,
             "jitter": jitter,
             "seed": seed,
             "masks_per_image": masks_per_image,

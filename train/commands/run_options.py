@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
-from predict.cli.selection_options import ALL, Every, Manifest, Only, Shares, SplitSeed, Without, select, split_of
+from predict.cli.selection_options import (
+    ALL,
+    Every,
+    HeldOutFile,
+    Manifest,
+    Only,
+    Shares,
+    SplitSeed,
+    Without,
+    select,
+    split_of,
+)
 from train.learning.protocol import load_protocol, parse_value, protocol_fields
 
 if TYPE_CHECKING:  # torch stands behind it, which a help page does not need
@@ -29,6 +40,7 @@ class RunOptions:
     every: Every = 1
     shares: Shares = None
     split_seed: SplitSeed = 0
+    held_out: HeldOutFile = None
     split: Annotated[str, typer.Option(help=f"The split to train on; `{ALL}`: every mask.")] = "train"
     val: Annotated[
         str, typer.Option("--val-split", help="The split that chooses the best weights; `none`: the last.")
@@ -72,7 +84,9 @@ class RunOptions:
             command=command,
             model=model,
             protocol=load_protocol(protocol, {**(unless_given or {}), **self.given}),
-            selection=select(self.manifest, self.only, self.without, self.every, self.shares, self.split_seed),
+            selection=select(
+                self.manifest, self.only, self.without, self.every, self.shares, self.split_seed, self.held_out
+            ),
             out=self.out,
             start=start,
             backbone=backbone,

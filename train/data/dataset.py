@@ -6,29 +6,16 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from catalog.errors import DataError, MedcorpusError
 from catalog.pixels import PixelReader
-from catalog.resize import resize_mask
 from catalog.samples import Samples
-from predict.prepare import Fit, fit_to, prepare_boxes, prepare_pixels
-from train.data.augment import (
-    Symmetry,
-    apply_symmetry,
-    change_pixels,
-    check_table,
-    draw_symmetry,
-    jitter_box,
-    move_box,
-)
+from train.data.augment import Symmetry, change_box, check_table, draw_box
 from train.data.augmentations import Augmentation
 from train.data.sampling import Draw
-
-MASK_SIZE = 256
-"""Of the masks, as of the decoder's logits, whatever the size of the image."""
+from train.data.views import HASH, MASK_SIZE, draw_view, numbered_view
 
 
 class Item(NamedTuple):
@@ -37,32 +24,38 @@ class Item(NamedTuple):
     image: Tensor
     """(3, S, S) float32 in [0, 1], zero-padded."""
     mask: Tensor
-    """(1, 256, 256) float32 of 0 and 1."""
+    """(1, 256, 256) float32 of 0 and 1; zeros where it is not `known`."""
     box: Tensor
     """(4,) float32: x0, y0, x1, y1, first and last pixels in the square of S."""
+    known: Tensor
+    """bool: the mask is what the box asks for; False for a random box, and where the view shows nothing of the mask."""
     row: Tensor
     """int64: the mask's row in the samples."""
+    view: Tensor
+    """int64: the number of the view, 0 where views are not numbered."""
     symmetry: Tensor
-    """(3,) int64: the Symmetry that the image, the mask and the box went through; an embedding can follow it."""
+    """(3,) int64: the Symmetry applied to the image, the mask and the box; an embedding can follow it."""
 
 
 class MaskDataset(Dataset[Item]):
     """The masks of some samples: a Draw gives one, augmented by its own seed.
 
     Args:
-        samples: What is read.
+        samples: The masks; loaded with the column `image_hash` where `views` is set.
         table: The augmentations; none: the image as it is, the box tight.
         size: S, the edge of the model's image, `preset.image_size`.
+        views: An image has so many numbered views, and a draw picks one; 0: each draw makes a view of its own.
 
     Raises:
         DataError: an augmentation is not known.
     """
 
-    def __init__(self, samples: Samples, table: Sequence[Augmentation] = (), size: int = 256) -> None:
+    def __init__(self, samples: Samples, table: Sequence[Augmentation] = (), size: int = 256, views: int = 0) -> None:
         check_table(table)
         self.samples = samples
         self._table = tuple(table)
         self._size = size
+        self._views = views
         self._reader = PixelReader(samples.root)
 
     def __len__(self) -> int:
@@ -73,7 +66,7 @@ class MaskDataset(Dataset[Item]):
 
         Raises:
             CatalogError: its pixels are missing or damaged.
-            DataError: the mask is of another size than its image.
+            DataError: the mask has another size than its image.
         """
         rng = np.random.default_rng(draw.seed)
         place = self.samples.place(draw.row)
@@ -81,24 +74,29 @@ class MaskDataset(Dataset[Item]):
         mask = self._reader.mask(place.mask, place.mask_index, place.image_index)
         if mask.shape != pixels.shape[:2]:
             raise DataError(
-                f"{place.mask} is {mask.shape}, its image {place.image} {pixels.shape[:2]}: curate its data set again"
+                f"{place.mask} is {mask.shape}, its image {place.image} {pixels.shape[:2]}: curate its dataset again"
             )
-        height, width = mask.shape
-        fit = fit_to(height, width, self._size)
-        image = prepare_pixels(pixels, fit)
-        inside = image[:, : fit.rows, : fit.columns]
-        inside[:] = change_pixels(inside, self._table, rng)
-        x0, y0, x1, y1 = place.box
-        box = prepare_boxes(np.array([[x0, y0, x1 - 1, y1 - 1]]), fit)[0]
-        symmetry = draw_symmetry(self._table, rng)
-        box = jitter_box(move_box(box, symmetry, self._size), self._table, rng, self._size)
-        small = prepare_mask(mask, fit_to(height, width, MASK_SIZE))
+        number = 0
+        if self._views:
+            number = int(rng.integers(self._views))
+            key = self.samples.table[HASH][draw.row].as_py()
+            view = numbered_view(pixels, self._table, self._size, key, number)
+        else:
+            view = draw_view(pixels, self._table, self._size, rng)
+        shown = view.mask(mask)
+        if shown is None:
+            small, box, known = np.zeros((MASK_SIZE, MASK_SIZE), np.uint8), draw_box(rng, view.inside), False
+        else:
+            small, box = shown
+            box, known = change_box(box, self._table, rng, view.inside)
         return Item(
-            torch.from_numpy(apply_symmetry(image, symmetry)),
-            torch.from_numpy(apply_symmetry(small, symmetry)[None]).float(),
+            torch.from_numpy(view.image),
+            torch.from_numpy(small * np.uint8(known))[None].float(),
             torch.from_numpy(box).float(),
+            torch.tensor(known),
             torch.tensor(draw.row),
-            torch.tensor(symmetry),
+            torch.tensor(number),
+            torch.tensor(view.symmetry),
         )
 
     def __getitems__(self, draws: Sequence[Draw]) -> list[Item] | MedcorpusError:
@@ -107,13 +105,6 @@ class MaskDataset(Dataset[Item]):
             return [self[draw] for draw in draws]
         except MedcorpusError as error:
             return error
-
-
-def prepare_mask(mask: NDArray[np.uint8], fit: Fit) -> NDArray[np.uint8]:
-    """Return a mask (H, W) as (S, S) of 0 and 1: resized by area (see `resize_mask`), then zero-padded."""
-    padded = np.zeros((fit.size, fit.size), np.uint8)
-    padded[: fit.rows, : fit.columns] = resize_mask(mask, fit.rows, fit.columns)
-    return padded
 
 
 def make_loader(

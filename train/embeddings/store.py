@@ -4,11 +4,11 @@
     FOLDER/embeddings-00000.f16 one after the other, (256, 64, 64) little-endian float16 each, 2 MiB
     FOLDER/embeddings-00000.txt the hash of each one's image, a line each
 
-An image goes by the hash of its pixels, as in the catalog: twins share an embedding, and a corpus that was moved,
-packed into another store or curated again keeps its own. A line is written once its embedding is on the disk, so
-whatever interrupts the writing, the lines tell the truth; what lies behind the last one is written over. A line whose
-embedding is no longer whole, as in a copy that was cut short, does not count. Sizes: 2 MiB an image are 20 GiB for
-10^4 images and 2 TiB for 10^6.
+The key of an image is the hash of its pixels, as in the catalog: duplicates share an embedding, and a corpus that was
+moved, stored in another format or curated again keeps its embeddings. A view's key adds its number (`HASH.3`). A key is
+written after its embedding is on disk: after an interruption the keys are right, and what follows the last one is
+overwritten. A key whose embedding is incomplete, as in a truncated copy, does not count. At 2 MiB an embedding, 10^4
+take 20 GiB and 10^6 take 2 TiB.
 """
 
 import json
@@ -38,7 +38,8 @@ class EmbeddingWriter:
 
     Args:
         folder: Made where it is absent.
-        about: Whose embeddings these are: JSON values by name. A folder of others is refused.
+        about: The teacher and the views: JSON values by name. A folder with other values is refused; one that lacks
+            some of the names, as from before there were views, gets them.
         rank: Of several processes that write at once; each has files of its own.
         per_file: Embeddings in a file.
 
@@ -56,12 +57,12 @@ class EmbeddingWriter:
         except OSError as error:
             raise OutputError(f"{folder} cannot be made: {error.strerror or error}") from error
         there = _read_about(folder)
-        if there is not None and there != about:
+        if there is not None and any(about.get(name, value) != value for name, value in there.items()):
             raise DataError(
                 f"{folder} holds embeddings of {json.dumps(there)}, not of {json.dumps(about)}: give another folder"
             )
-        if there is None:
-            write_atomic(folder / ABOUT, json.dumps(about, indent=2).encode() + b"\n")
+        if there != {**(there or {}), **about}:
+            write_atomic(folder / ABOUT, json.dumps({**(there or {}), **about}, indent=2).encode() + b"\n")
         self.done = {key for file in _listings(folder) for key in _keys(file)}
         self._number = max((int(file.stem[-3:]) for file in self._own()), default=0)
         self._keys = _keys(self._file(".txt"))

@@ -12,7 +12,8 @@ from typing import Any
 from catalog.atomic import write_atomic
 from catalog.errors import OutputError
 
-COLUMNS = ("step", "epoch", "split", "loss", "embedding", "dice", "bce", "iou", "dsc", "lr", "images_per_second")
+LOSSES = ("loss", "embedding", "teacher", "dice", "bce", "boundary", "iou")
+COLUMNS = ("step", "epoch", "split", *LOSSES, "dsc", "nsd", "lr", "images_per_second")
 LOG_SECONDS = 10.0
 
 Line = dict[str, Any]

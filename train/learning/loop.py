@@ -46,9 +46,9 @@ LAST, BEST = "last.safetensors", "best.safetensors"
 class Plan:
     """What is trained: a model with its first weights, on which masks, towards what.
 
-    `target` is there where the protocol weighs `embedding`, and None elsewhere. Without `val` the last weights are the
-    best. `decoder_ready` says that the decoder's first weights are not random, so that its DSC has a meaning even where
-    no loss looks at masks.
+    `target` is there where the protocol imitates a teacher, and None elsewhere. Without `val` the last weights are the
+    best. `decoder_ready` says that the decoder's first weights are not random, so that its scores have a meaning even
+    where no loss looks at masks.
     """
 
     model: Segmenter
@@ -63,14 +63,17 @@ class Plan:
     decoder_ready: bool = True
 
     @property
-    def counts_dsc(self) -> bool:
-        """True where validation counts the DSC."""
+    def scores_masks(self) -> bool:
+        """True where validation scores masks."""
         return self.decoder_ready or self.protocol.decodes
 
 
 @dataclass(frozen=True)
 class Result:
-    """Where the run ended: `score` is the best validation DSC, or minus the least loss where no loss looks at masks."""
+    """The end of a run.
+
+    `score` is the best mean of validation DSC and NSD, or minus the least loss where no loss looks at masks.
+    """
 
     steps: int
     score: float
@@ -129,7 +132,7 @@ class _Run:
         size = plan.model.preset.image_size
         table = tuple(TABLES[protocol.augment])
         pinned = process.device.type == "cuda"
-        dataset = MaskDataset(plan.train, table, size)
+        dataset = MaskDataset(plan.train, table, size, protocol.views)
         self.loader = make_loader(dataset, self.sampler, self.part, plan.workers, pinned=pinned)
         self.val_loader = None
         if plan.val is not None:
@@ -143,7 +146,8 @@ class _Run:
         self.stepped: nn.Module = self.learner
         if process.world > 1:
             # Without a mask the decoder has no gradient, and parts of the prompt encoder, for points, never have one.
-            unused = any("prompt_encoder" in part for part in protocol.trained) or not protocol.decodes
+            unused = any("prompt_encoder" in part for part in protocol.trained)
+            unused |= not (protocol.decodes or protocol.uses("teacher"))
             self.stepped = DistributedDataParallel(self.learner, find_unused_parameters=unused)
         self.optimizer = torch.optim.AdamW(self._groups(), lr=protocol.lr, weight_decay=protocol.weight_decay)
         self.schedule = Schedule(self.optimizer, protocol, self.per_epoch)
@@ -202,8 +206,8 @@ class _Run:
             last = number == len(parts)
             quiet = nullcontext() if last or self.process.world == 1 else self.stepped.no_sync()  # type: ignore[operator]
             with quiet:
-                target = self.plan.target(self.plan.train, batch) if self.plan.target is not None else None
-                losses = self.stepped(batch, target, protocol.decodes)
+                taught = self.plan.target(self.plan.train, batch) if self.plan.target is not None else None
+                losses = self.stepped(batch, taught, protocol.decodes)
                 total = self.learner.total(losses) / len(parts)
                 self.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
             for name, value in {"loss": total * len(parts), **losses}.items():
@@ -233,9 +237,9 @@ class _Run:
         self.val_sampler.set_epoch(0)
         learner = Learner(model, plan.protocol) if self.mean is not None else self.learner
         found = validate(
-            learner.eval(), batches(self.val_loader), plan.val, plan.target, self.process, masks=plan.counts_dsc
+            learner.eval(), batches(self.val_loader), plan.val, plan.target, self.process, masks=plan.scores_masks
         )
-        score = found["dsc"] if plan.protocol.decodes else -found["loss"]
+        score = (found["dsc"] + found["nsd"]) / 2 if plan.protocol.decodes else -found["loss"]
         journal.write({"step": self.step, "epoch": epoch, "split": "val", **found})
         told = ", ".join(f"{name} {value:.4f}" for name, value in found.items())
         journal.say(f"epoch {epoch}/{plan.protocol.epochs}: validation {told}{' (best)' * (score > self.score)}")

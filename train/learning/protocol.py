@@ -13,7 +13,9 @@ from train.data.augmentations import TABLES
 from train.errors import RequestError
 
 PARTS = ("image_encoder", "prompt_encoder", "mask_decoder")
-LOSSES = ("embedding", "dice", "bce", "iou")
+LOSSES = ("embedding", "teacher", "dice", "bce", "boundary", "iou")
+OF_MASKS = ("dice", "bce", "boundary", "iou")
+"""The losses that compare with true masks."""
 SCHEDULES = ("constant", "plateau", "cosine", "poly")
 PRECISIONS = ("float32", "bf16", "fp16")
 FOLLOWS = ("flipped", "as_stored")
@@ -27,6 +29,8 @@ LIMITS: dict[str, tuple[str, Callable[[float], bool]]] = {
     "factor": ("between 0 and 1", lambda value: 0 < value < 1),
     "patience": ("at least 0", lambda value: value >= 0),
     "warmup": ("at least 0", lambda value: 0 <= value < inf),
+    "focus": ("at least 0", lambda value: 0 <= value < inf),
+    "views": ("at least 0", lambda value: value >= 0),
     "clip": ("above 0", lambda value: 0 < value < inf),
     "ema": ("between 0 and 1, such as 0.999", lambda value: 0 < value < 1),
     "temperature": ("at least 1", lambda value: value >= 1),
@@ -46,7 +50,8 @@ class Protocol:
     losses: dict[str, float] = field(
         default_factory=lambda: {"dice": 1.0, "bce": 1.0, "iou": 1.0},
         metadata={
-            "help": "Weights of embedding (MSE to the teacher's), dice, bce, iou (MSE of expected IoU): dice=1,bce=1."
+            "help": "Loss weights, such as dice=1,bce=1: embedding (squared difference to the teacher's), teacher (its "
+            "masks), dice, bce, boundary (bce near contours), iou (squared error of the expected IoU)."
         },
     )
     trained: tuple[str, ...] = field(
@@ -59,6 +64,10 @@ class Protocol:
             "help": "What starts as the teacher's, joined by commas: mask_decoder, last_norm (that sets an embedding's "
             "scale), PART=ITS_PART."
         },
+    )
+    focus: float = field(
+        default=0.0,
+        metadata={"help": "How much more the embedding loss weighs places where the teacher's embedding changes."},
     )
     epochs: int = field(default=10, metadata={"help": "An epoch shows each image once, with one of its masks."})
     batch: int = field(default=8, metadata={"help": "Images in one step, of all processes together."})
@@ -73,6 +82,9 @@ class Protocol:
     clip: float | None = field(default=None, metadata={"help": "Greatest norm of the gradient."})
     ema: float | None = field(default=None, metadata={"help": "Decay of the moving average of the weights."})
     augment: str = field(default="lite-medsam", metadata={"help": f"One of {', '.join(TABLES)}."})
+    views: int = field(
+        default=0, metadata={"help": "Numbered views an image, as `train embed --views` stores them; 0: endless ones."}
+    )
     follow: str = field(
         default="flipped",
         metadata={"help": "A stored embedding is flipped with its image, or taken as_stored (Rep-MedSAM)."},
@@ -119,8 +131,13 @@ class Protocol:
 
     @property
     def decodes(self) -> bool:
-        """True where a loss looks at masks."""
-        return any(self.uses(loss) for loss in ("dice", "bce", "iou"))
+        """True where a loss compares with true masks."""
+        return any(self.uses(loss) for loss in OF_MASKS)
+
+    @property
+    def taught(self) -> bool:
+        """True where a loss compares with the teacher."""
+        return self.uses("embedding") or self.uses("teacher")
 
 
 def protocol_names() -> list[str]:

@@ -1,6 +1,5 @@
 """From what a user asks for to a plan of training: models, first weights, samples, targets."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
@@ -13,7 +12,10 @@ from catalog.samples import Samples
 from catalog.selection import Selection
 from predict.errors import ModelError
 from predict.presets import preset
-from train.embeddings.embed import HASH, distinct_images
+from train.data.augment import CROP
+from train.data.augmentations import TABLES, describe_views
+from train.data.views import HASH, view_key
+from train.embeddings.embed import distinct_images
 from train.embeddings.store import EmbeddingCache
 from train.errors import RequestError
 from train.learning.distributed import Process
@@ -79,7 +81,7 @@ def make_plan(request: Request, process: Process, *, resume: bool) -> Plan:
         if teacher is None:
             raise RequestError(f"no teacher is given to copy {part} from: give --teacher, or --copied ''")
         _copy_part(model, teacher, part)
-    target = _target(request, model, teacher, process, [one for one in (train, val) if one is not None])
+    target = _target(request, model, teacher, process, train, val)
     if process.first:
         begin_run(request.out, _describe(request, train, val), resume=resume)
     process.wait()
@@ -103,24 +105,52 @@ def _copy_part(model: Segmenter, teacher: Segmenter, text: str) -> None:
 
 
 def _target(
-    request: Request, model: Segmenter, teacher: Segmenter | None, process: Process, samples: Sequence[Samples]
+    request: Request,
+    model: Segmenter,
+    teacher: Segmenter | None,
+    process: Process,
+    train: Samples,
+    val: Samples | None,
 ) -> Target | None:
-    if not request.protocol.uses("embedding"):
+    protocol = request.protocol
+    if not protocol.taught:
         return None
-    if request.embeddings is not None:
-        cache = EmbeddingCache(request.embeddings)
-        if request.teacher is not None:
-            _check_teacher(request.embeddings, cache.about, _teacher(request.teacher))
-        keys = {key for one in samples for key in distinct_images(one)}
-        if missing := sum(key not in cache for key in keys):
-            raise DataError(
-                f"{request.embeddings} lacks {missing} of {len(keys)} images: run `train embed` on this corpus, with "
-                "the same splits"
+    decodes = protocol.uses("teacher")
+    if teacher is None and (decodes or request.embeddings is None):
+        given = "--teacher" if decodes else "--teacher or --embeddings"
+        raise RequestError(f"the protocol weighs {'teacher' if decodes else 'embedding'}: give {given}")
+    if request.embeddings is None:
+        assert teacher is not None
+        return LiveTarget(teacher, model.preset.image_size, process.device, decodes=decodes)
+    cache = EmbeddingCache(request.embeddings)
+    if request.teacher is not None:
+        _check_teacher(request.embeddings, cache.about, _teacher(request.teacher))
+    _check_views(request.embeddings, cache.about, protocol)
+    keys = {view_key(key, number) for key in distinct_images(train) for number in range(max(1, protocol.views))}
+    keys |= set(distinct_images(val)) if val is not None else set()
+    if missing := sum(key not in cache for key in keys):
+        views = f" with --views {protocol.views}" if protocol.views > 1 else ""
+        raise DataError(
+            f"{request.embeddings} lacks {missing} of {len(keys)} embeddings: run `train embed`{views} on this corpus, "
+            "with the same splits"
+        )
+    return StoredTarget(cache, flipped=protocol.follow == "flipped", teacher=teacher if decodes else None)
+
+
+def _check_views(folder: Path, about: dict[str, Any], protocol: Protocol) -> None:
+    """Refuse stored embeddings that show other parts of the images than the student sees."""
+    if not protocol.views:
+        if any(entry.name == CROP for entry in TABLES[protocol.augment]):
+            raise RequestError(
+                f"the augmentation table {protocol.augment!r} crops images, but stored embeddings are those of whole "
+                "images: store views of it with `train embed --views N` and give --views N, choose another --augment, "
+                "or leave out --embeddings"
             )
-        return StoredTarget(cache, flipped=request.protocol.follow == "flipped")
-    if teacher is None:
-        raise RequestError("the protocol weighs `embedding`: give --teacher, or --embeddings")
-    return LiveTarget(teacher, model.preset.image_size, process.device)
+    elif protocol.views > 1 and not describe_views(protocol.augment).items() <= about.items():
+        raise RequestError(
+            f"{folder} holds views by the augmentation table {about.get('augment', 'none')!r}, not by this "
+            f"{protocol.augment!r}: give that --augment, or store views of this one with `train embed --augment`"
+        )
 
 
 def _check_teacher(folder: Path, about: dict[str, Any], teacher: dict[str, str]) -> None:
@@ -151,6 +181,7 @@ def _describe(request: Request, train: Samples, val: Samples | None) -> dict[str
             "every": selection.every,
             "shares": dict(selection.shares),
             "split_seed": selection.split_seed,
+            "held_out": {split: list(entries) for split, entries in selection.held_out.items()},
         },
         "data": {"train": describe_samples(train), "val": describe_samples(val) if val is not None else None},
         "code": describe_code(),

@@ -1,6 +1,6 @@
-"""What a student's embedding is to become: the teacher's, computed at each step or stored before."""
+"""What a student imitates: the teacher's embeddings, computed at each step or stored before, and its mask logits."""
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -9,65 +9,93 @@ from catalog.samples import Samples
 from predict.presets import EMBEDDING, GRID
 from train.data.augment import apply_symmetry
 from train.data.dataset import Item, as_symmetry
-from train.embeddings.embed import HASH
+from train.data.views import HASH, view_key
 from train.embeddings.store import EmbeddingCache
 from train.errors import RequestError
 from train.models.segmenter import Segmenter
 
 
-class Target(Protocol):
-    """Gives the teacher's embeddings (B, 256, 64, 64) of a batch."""
+class Taught(NamedTuple):
+    """What the teacher gives for a batch."""
 
-    def __call__(self, samples: Samples, batch: Item) -> Tensor:
-        """Return them for a batch of these samples, on the batch's device."""
+    embedding: Tensor
+    """(B, 256, 64, 64)."""
+    logits: Tensor | None = None
+    """(B, 1, 256, 256), of the batch's boxes; None unless they are imitated."""
+
+
+class Target(Protocol):
+    """Gives what the teacher makes of a batch."""
+
+    def __call__(self, samples: Samples, batch: Item) -> Taught:
+        """Return it for a batch of these samples, on the batch's device."""
         ...
 
 
 class LiveTarget:
-    """Runs the teacher on the very images that the student sees.
+    """Runs the teacher on the images that the student sees.
+
+    Args:
+        teacher: The teacher.
+        size: The edge of the student's image in pixels.
+        device: Where both run.
+        decodes: Also draw the teacher's masks.
 
     Raises:
-        RequestError: the teacher takes images of another size than the student, or gives another embedding.
+        RequestError: teacher and student take images of different sizes, or the embedding has another shape.
     """
 
-    def __init__(self, teacher: Segmenter, size: int, device: torch.device) -> None:
+    def __init__(self, teacher: Segmenter, size: int, device: torch.device, *, decodes: bool = False) -> None:
         name = teacher.preset.name
         if teacher.preset.image_size != size:
             raise RequestError(
                 f"{name} takes images of {teacher.preset.image_size} pixels, the student of {size}: store its "
-                "embeddings first, by `train embed`"
+                "embeddings first with `train embed`"
             )
         self._teacher = teacher.eval().requires_grad_(False).to(device)
+        self._decodes = decodes
         with torch.inference_mode():
             check_shape(name, self._teacher.embed(torch.zeros(1, 3, size, size, device=device)).shape[1:])
 
     @torch.no_grad()
-    def __call__(self, samples: Samples, batch: Item) -> Tensor:
-        """Return the embeddings of the batch's images."""
-        return self._teacher.embed(batch.image)
+    def __call__(self, samples: Samples, batch: Item) -> Taught:
+        """Return the teacher's embeddings, and its logits where they are asked for."""
+        embedding = self._teacher.embed(batch.image)
+        return Taught(embedding, self._teacher.decode(embedding, batch.box)[0] if self._decodes else None)
 
 
 class StoredTarget:
-    """Reads embeddings from a folder; they are of the images as they are in the corpus.
+    """Reads embeddings from a folder.
 
     Args:
         cache: The folder.
-        flipped: An embedding is flipped and turned with its image; else it is taken as it was stored.
+        flipped: An embedding of the image as it is gets flipped and turned with its image; else it is used as stored.
+            Those of numbered views are flipped already.
+        teacher: Its decoder draws masks on the stored embeddings; None: masks are not imitated.
     """
 
-    def __init__(self, cache: EmbeddingCache, *, flipped: bool = True) -> None:
+    def __init__(self, cache: EmbeddingCache, *, flipped: bool = True, teacher: Segmenter | None = None) -> None:
         self._cache = cache
         self._flipped = flipped
+        self._teacher = None if teacher is None else teacher.eval().requires_grad_(False)
 
-    def __call__(self, samples: Samples, batch: Item) -> Tensor:
-        """Return the stored embeddings of the batch's images, float16."""
-        keys = [samples.table[HASH][row].as_py() for row in batch.row.tolist()]
-        stored = self._cache.batch(keys)
+    @torch.no_grad()
+    def __call__(self, samples: Samples, batch: Item) -> Taught:
+        """Return the stored embeddings of the batch's views, float16, and the teacher's logits where asked for."""
+        numbers = batch.view.tolist()
+        hashes = [samples.table[HASH][row].as_py() for row in batch.row.tolist()]
+        stored = self._cache.batch([view_key(*pair) for pair in zip(hashes, numbers, strict=True)])
         if self._flipped:
             stored = torch.stack(
-                [apply_symmetry(one, as_symmetry(row)) for one, row in zip(stored, batch.symmetry, strict=True)]
+                [
+                    one if number else apply_symmetry(one, as_symmetry(row))
+                    for one, row, number in zip(stored, batch.symmetry, numbers, strict=True)
+                ]
             )
-        return stored.to(batch.image.device, non_blocking=True)
+        stored = stored.to(batch.image.device, non_blocking=True)
+        if self._teacher is None:
+            return Taught(stored)
+        return Taught(stored, self._teacher.to(stored.device).decode(stored.float(), batch.box)[0])
 
 
 def check_shape(name: str, shape: torch.Size | tuple[int, ...]) -> None:
@@ -75,5 +103,5 @@ def check_shape(name: str, shape: torch.Size | tuple[int, ...]) -> None:
     if tuple(shape) != (EMBEDDING, GRID, GRID):
         raise RequestError(
             f"an embedding of {name} is {' x '.join(map(str, shape))}, the student's {EMBEDDING} x {GRID} x {GRID}: "
-            "take another teacher"
+            "choose another teacher"
         )

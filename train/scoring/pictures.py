@@ -1,6 +1,5 @@
 """The worst and the median image of each modality as one picture: mask, prediction and box of each."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from catalog.atomic import write_atomic
 from catalog.pixels import PixelReader
+from catalog.report.pictures import write_picture
 from catalog.resize import resize_mask
 from catalog.samples import Samples
 from predict.engines.engine import Engine
@@ -55,9 +54,7 @@ def write_worst(folder: Path, evaluation: Evaluation, samples: Samples, engines:
         OutputError: the disk is full, or the folder must not be written to.
         CatalogError: as `draw_worst`.
     """
-    content = io.BytesIO()
-    Image.fromarray(draw_worst(evaluation, samples, engines, asking)).save(content, "PNG")
-    write_atomic(folder / WORST, content.getvalue())
+    write_picture(folder / WORST, draw_worst(evaluation, samples, engines, asking))
 
 
 def draw_worst(evaluation: Evaluation, samples: Samples, engines: Engines, asking: Asking) -> Picture:

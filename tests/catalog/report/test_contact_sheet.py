@@ -158,7 +158,7 @@ def test_the_same_seed_draws_the_same_picture(corpus, tmp_path):
 
 
 def test_there_must_be_something_to_draw(tmp_path, write_corpus):
-    with pytest.raises(CatalogError, match="lists no masks"):
+    with pytest.raises(CatalogError, match="has no masks"):
         draw_sheet(Corpus.open(write_corpus(tmp_path, [])), tmp_path / "sheet.png")
     with pytest.raises(CatalogError, match="is missing or damaged"):
         draw_sheet(Corpus.open(write_corpus(tmp_path, [{}])), tmp_path / "sheet.png")

@@ -125,7 +125,7 @@ def test_pyplot_stays_out():
 
 def test_other_suffixes_and_empty_corpora_are_refused(tmp_path):
     for name in ("plot.pdf", "plot"):
-        with pytest.raises(CatalogError, match=r"figures are drawn as \.png, \.svg, \.html"):
+        with pytest.raises(CatalogError, match=r"figures are written as \.png, \.svg, \.html"):
             draw_plots(made_up(), tmp_path / name)
     with pytest.raises(CatalogError, match="no images"):
         draw_plots(made_up(scale=0), tmp_path / "plot.png")

@@ -505,7 +505,10 @@ def test_the_store_packs_relocates_and_sweeps(tmp_path: Path) -> None:
     rows = fragment([{"image": "", "image_index": 1, "mask": "", "mask_index": 0}])
     moved = finalised.relocate("b", rows).to_pylist()[0]
     assert (moved["image"], moved["image_index"], moved["mask_index"]) == ("shards/Blobs/00000.parquet", 4, 0)
-    assert finalised.relocate("c", rows) is rows
+    assert finalised.relocate("c", rows) is None  # a case that is not packed has no place yet
+    of_png = fragment([{"image": "images/Blobs/c.png", "image_index": None, "mask": None, "mask_index": None}])
+    assert finalised.relocate("c", of_png) is of_png
+    assert store.current(folders, ["a", "b"]).relocate("b", rows).to_pylist()[0]["image_index"] == 4
     source = store.open_source(tmp_path, 2)
     _, pixels, masks = content("b", 0, 3)[1]
     assert (source.image(moved["image"], 4) == pixels).all()

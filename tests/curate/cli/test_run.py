@@ -132,6 +132,30 @@ def test_stats_and_sheet(place: Path, tmp_path: Path) -> None:
     assert "not a corpus" in curate("stats", tmp_path, status=2).stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (("sheet", "--out", "{tmp}/s.gif"), 2, ".gif"),
+        (("stats", "--plot", "{tmp}/s.pdf"), 2, "figures are written as"),
+        (("sheet", "--out", "{tmp}/absent/s.png"), 1, "cannot be written: No such file"),
+        (("sheet", "--out", "{tmp}/absent/s.jpg"), 1, "cannot be written: No such file"),
+        (("stats", "--plot", "{tmp}/absent/s.svg"), 1, "cannot be written: No such file"),
+        (("stats", "--plot", "{tmp}/absent/s.html"), 1, "cannot be written: No such file"),
+        (("stats", "--csv", "{tmp}/absent/s.csv"), 1, "cannot be written: No such file"),
+        (("stats", "--csv", "{tmp}"), 1, "cannot be written: Is a directory"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_one_line(
+    place: Path, tmp_path: Path, words: tuple[str, ...], status: int, message: str
+) -> None:
+    command, *options = (word.format(tmp=tmp_path) for word in words)
+    error = curate(command, place / "corpus", *options, status=status).stderr
+    assert message in error
+    assert "Traceback" not in error
+    assert len(error.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_every_command_has_help_and_stands_in_the_docs() -> None:
     text = curate("--help").stdout
     docs = (ROOT / "docs" / "curate.md").read_text("utf-8")

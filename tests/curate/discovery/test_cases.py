@@ -156,7 +156,7 @@ expect: {cases: 2, images: 4}
     touch(tmp_path, "b/t1.nii", "a/t1.nii", "a/t2.nii", "a/seg.nii")
     found = find_cases(recipe(rest), tmp_path)
     assert [(case.case, case.group) for case in found.cases] == [("a", 0), ("a", 1), ("b", 0)]
-    assert found.warnings == ("Set has 4 images, here are 3", "no image matches {case}/ct.nii")
+    assert found.warnings == ("Set should have 4 images, found 3", "no image matches {case}/ct.nii")
 
 
 def test_two_files_that_want_one_name(tmp_path: Path) -> None:
@@ -165,12 +165,12 @@ def test_two_files_that_want_one_name(tmp_path: Path) -> None:
         find_cases(recipe('cases: {image: "{site}/{case}.png"}\n'), tmp_path)
     lines = str(caught.value).splitlines()
     assert lines[:2] == [
-        "Set: two files want one name in the corpus:",
+        "Set: two image files map to the same case id:",
         "  mr_00--Set--00: x/00.png and y/00.png",
     ]
     assert lines[-2:] == [
         "  and 2 more",
-        "tell them apart by `case` with one more field, such as '{site}_{case}', or by a `sequence`",
+        "add a field to `case`, such as '{site}_{case}', or give one of the groups a `sequence`",
     ]
     assert len(lines) == 13
 
@@ -195,7 +195,10 @@ def test_exclude_and_expect(tmp_path: Path) -> None:
     found = find_cases(recipe(rest), tmp_path)
     assert [case.case for case in found.cases] == ["a", "b"]
     assert found.excluded == (("c_d", "blurred"),)
-    assert found.warnings == ("Set has 4 cases, here are 3", "the recipe excludes what is not here: 007, zz")
+    assert found.warnings == (
+        "Set should have 4 cases, found 3",
+        "the recipe excludes cases that were not found: 007, zz",
+    )
 
 
 def test_subsample_counts_numbers(tmp_path: Path) -> None:
@@ -211,11 +214,11 @@ def test_nothing_found_says_what_lies_there(tmp_path: Path) -> None:
         find_cases(recipe(ONE), tmp_path)
     assert str(caught.value).splitlines() == [
         f"no image of Set in {tmp_path}",
-        f"  looked for {{case}}/image.nii.gz; in {tmp_path / 'a'} lie: "
+        f"  looked for {{case}}/image.nii.gz; {tmp_path / 'a'} contains: "
         "0.txt, 1.txt, 10.txt, 11.txt, 2.txt, 3.txt, 4.txt, 5.txt, 6.txt, 7.txt and 2 more",
     ]
     (tmp_path / "empty").mkdir()
-    with pytest.raises(SourceError, match=r"lie: \(nothing\)"):
+    with pytest.raises(SourceError, match=r"contains: \(nothing\)"):
         find_cases(recipe(ONE), tmp_path / "empty")
 
 

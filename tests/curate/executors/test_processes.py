@@ -101,3 +101,14 @@ def note_and_wait(path: Path) -> None:
 def _is_alive(pid: int) -> bool:
     status = Path(f"/proc/{pid}/status")
     return status.exists() and "State:\tZ" not in status.read_text()
+
+
+def test_a_script_without_a_main_guard_is_not_run_again_by_its_workers(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from curate.executors.processes import ProcessExecutor\n"
+        "print('started')\n"
+        "print(sorted(ProcessExecutor(2, 10).map(abs, [-1, 2, -3], lambda _: 1)))\n"
+    )
+    ended = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert (ended.stdout, ended.returncode) == ("started\n[1, 2, 3]\n", 0), ended.stderr

@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from catalog.drop_reasons import Reason
+from catalog.names import MODALITY_TOKENS
 from curate.errors import CaseError
 from curate.imaging.window import (
     DEFAULTS,
@@ -220,7 +221,7 @@ def test_none_brings_deeper_images_to_8_bits_by_percentile() -> None:
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "int32", "float32"])
 @pytest.mark.parametrize("value", [0, 17])
 def test_one_intensity_only(window: Window, dtype: str, value: int) -> None:
-    with pytest.raises(CaseError, match="nothing to be seen") as caught:
+    with pytest.raises(CaseError, match="image has no contrast") as caught:
         window_bounds(window, np.full((2, 3, 4), value, dtype))
     assert caught.value.reason is Reason.CONSTANT
 
@@ -231,7 +232,7 @@ def test_zero_is_meant_after_the_slope(dtype: str) -> None:
     voxels = np.array([1024] * 50 + [0, 100, 2000], dtype)
     low, high = window_bounds(Window("percentile", 0, 100), voxels, 1.0, -1024.0)
     assert (low, high) == (-1024.0, 976.0)
-    with pytest.raises(CaseError, match="every voxel is zero"):
+    with pytest.raises(CaseError, match="all voxels are 0"):
         window_bounds(PERCENTILE, np.full(9, 1024, dtype), 1.0, -1024.0)
 
 
@@ -256,12 +257,29 @@ def test_presets_are_the_designs() -> None:
     assert parse_window("-600/1500") == parse_window("lung") == Window("fixed", -1350, 150)
     assert parse_window("percentile") == Window("percentile", 0.5, 99.5)
     assert parse_window("none") is NONE
-    assert "CT" not in DEFAULTS
+
+
+def test_the_default_window_of_each_modality() -> None:
+    """8-bit pictures stay as stored; MR and PET have arbitrary units, CT needs a window that its recipe gives."""
+    as_stored = {"X-ray", "Ultrasound", "OCT", "Mammography", "Microscopy", "Dermoscopy", "Endoscopy", "Fundus",
+                 "Histopathology"}  # fmt: skip
+    assert {modality for modality, window in DEFAULTS.items() if window is NONE} == as_stored
+    assert {modality for modality, window in DEFAULTS.items() if window is PERCENTILE} == {"MR", "PET"}
+    assert set(MODALITY_TOKENS) - set(DEFAULTS) == {"CT"}
+
+
+@pytest.mark.parametrize("modality", ["X-ray", "Ultrasound", "OCT", "Mammography"])
+def test_an_8_bit_picture_stays_as_stored_and_a_deeper_one_goes_by_percentile(modality: str) -> None:
+    picture = some_voxels("uint8")
+    low, high = window_bounds(DEFAULTS[modality], picture)
+    assert apply_window(picture, low, high) is picture
+    deeper = some_voxels("uint16")
+    assert window_bounds(DEFAULTS[modality], deeper) == window_bounds(PERCENTILE, deeper) != (0.0, 65535.0)
 
 
 @pytest.mark.parametrize(
     "text", ["", "liver", "40", "40/0", "40/-5", "a/b", "/", "nan/nan", "1/2/3", "inf/400", "40/inf"]
 )
 def test_no_window(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is no window; allowed: abdomen, .* or LEVEL/WIDTH"):
+    with pytest.raises(ValueError, match=r"is not a window; allowed: abdomen, .* or LEVEL/WIDTH"):
         parse_window(text)

@@ -297,7 +297,7 @@ def test_a_header_that_claims_too_much(tmp_path: Path, name: str, header: str) -
     path.write_bytes(header.encode() + bytes(100))
     assert read_header(path).nbytes == 10**12
     assert refused(path, Reason.MEMORY, limit=10**9) == (
-        f"{name} holds 1000.00 GB (10000 x 10000 x 10000), the limit is 1.00 GB; give more with --memory"
+        f"{name} holds 931 GB (10000 x 10000 x 10000), the limit is 954 MB; give more with --memory"
     )
 
 

@@ -65,7 +65,7 @@ def test_the_limit_is_asked_before_anything_is_decoded(
     np.testing.assert_array_equal(read(path, limit=size).voxels, read(path).voxels)
     reader = reader_of(FileInput.at(path))
     monkeypatch.setattr(type(reader), "read", lambda *_: pytest.fail("decoded"))
-    with pytest.raises(CaseError, match=r"the limit is 0\.00 GB; give more with --memory") as caught:
+    with pytest.raises(CaseError, match=r"the limit is \d+ B; give more with --memory") as caught:
         read(path, limit=size - 1)
     assert caught.value.reason is Reason.MEMORY
 

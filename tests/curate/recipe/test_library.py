@@ -59,9 +59,9 @@ def test_a_data_folder_of_that_name_is_no_recipe(shipped: Path, tmp_path: Path) 
     [
         ("kits32", "'kits32' is neither a file nor a shipped recipe; did you mean 'kits23'?; `curate recipes` lists them"),
         ("zzz", "'zzz' is neither a file nor a shipped recipe; `curate recipes` lists them"),
-        ("recipes/drive.yaml", "there is no file recipes/drive.yaml; the shipped recipe of that name is called 'drive'"),
-        ("drvie.yaml", "there is no file drvie.yaml; did you mean 'drive'?"),
-        ("x.yaml", "there is no file x.yaml"),
+        ("recipes/drive.yaml", "recipe file not found: recipes/drive.yaml; the shipped recipe with that name is 'drive'"),
+        ("drvie.yaml", "recipe file not found: drvie.yaml; did you mean 'drive'?"),
+        ("x.yaml", "recipe file not found: x.yaml"),
     ],
 )  # fmt: skip
 @pytest.mark.usefixtures("shipped")

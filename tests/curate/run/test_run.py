@@ -285,9 +285,8 @@ import os, signal, sys
 from pathlib import Path
 from curate.pipeline import curate_case as pipeline
 from curate.run import run as running
-from curate.ledger import fragments as state, publish as publishing
+from curate.ledger import publish as publishing
 from curate.run.plan import Options
-import catalog.atomic, catalog.tables
 from catalog.stores import packing, shards
 from tests.curate.corpora import recipe
 
@@ -417,3 +416,103 @@ def _nothing_half_written_is_referenced(out: Path) -> None:
     for row in rows(out):
         assert image_hash(reader.image(row["image"], row["image_index"])) == row["image_hash"]
         assert mask_hash(reader.mask(row["mask"], row["mask_index"], row["image_index"])) == row["mask_hash"]
+
+
+@pytest.mark.parametrize("store", store_names())
+def test_records_that_a_power_cut_emptied_are_rebuilt(tmp_path: Path, source: Path, store: str) -> None:
+    """Every JSON file of a corpus, and the record of a case of another data set, is empty; nothing else is lost."""
+    other = recipe(text=RECIPE.replace("name: Blobs", "name: Apples"))
+    for one in (recipe(), other):
+        run(one, source, tmp_path / "fresh", store=store)
+        run(one, source, tmp_path / "out", store=store)
+    wanted = contents(tmp_path / "fresh")
+    for path in (tmp_path / "out").rglob("*.json"):
+        path.write_bytes(b"")
+    (tmp_path / "out" / ".state" / "Apples" / "ct_00--case_1.arrow").write_bytes(b"")
+    summary = run(recipe(), source, tmp_path / "out", store=store)
+    assert summary.failed == {}
+    assert any("case_1 (Apples) is damaged: run its recipe again" in warning for warning in summary.warnings)
+    assert {(row["dataset"], row["case"]) for row in rows(tmp_path / "out")} == {
+        *(("Blobs", f"case_{n}") for n in range(3)), ("Apples", "case_0"), ("Apples", "case_2"),
+    }  # fmt: skip
+    run(other, source, tmp_path / "out", store=store)
+    _nothing_half_written_is_referenced(tmp_path / "out")
+    assert _without_places(tmp_path / "out") == _without_places(tmp_path / "fresh")
+    if store != "shards":
+        assert contents(tmp_path / "out") == wanted
+
+
+def test_doubt_lasts_until_the_recipe_is_run(
+    tmp_path: Path, source: Path, done: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power cut, a run of one recipe leaves the cases of another in doubt."""
+    other = recipe(text=RECIPE.replace("name: Blobs", "name: Apples"))
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "publish", _cut)
+        for one in (recipe(), other):
+            with pytest.raises(KeyboardInterrupt):
+                run(one, source, tmp_path / "out")
+    monkeypatch.setattr(durability, "_boot", lambda: "another boot")
+    for one in (recipe(), other):
+        done.clear()
+        run(one, source, tmp_path / "out")
+        assert done == ["case_0", "case_1", "case_2"]
+    done.clear()
+    run(recipe(), source, tmp_path / "out")
+    run(other, source, tmp_path / "out")
+    assert done == []
+    assert json.loads((tmp_path / "out" / ".state" / "session.json").read_text()) == {"open": {}}
+
+
+def test_a_corrected_recipe_replaces_what_it_made(tmp_path: Path, source: Path) -> None:
+    """Another sequence, modality or case template: the rows of the same image files are replaced, not added to."""
+    out = tmp_path / "out"
+    run(recipe(), source, out)
+    count = len(rows(out))
+    for old, new in (
+        ("modality: CT", "modality: CT\nsequence: cbf"),
+        ("modality: CT\nanatomy: [abdomen]\nwindow: abdomen", "modality: MR\nanatomy: [abdomen]"),
+        ('cases: {image: "{case}/image.nii.gz"', 'cases: {case: "c{case}", image: "{case}/image.nii.gz"'),
+    ):
+        run(recipe(text=RECIPE.replace(old, new)), source, out)
+        kept = rows(out)
+        assert len(kept) == count
+        assert {path.relative_to(out).as_posix() for path in out.glob("images/*/*.png")} == {r["image"] for r in kept}
+    assert {row["patient"] for row in kept} == {"ccase_0", "ccase_1", "ccase_2"}
+
+
+def test_any_error_of_a_case_is_its_reason(tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = pipeline.load_case
+
+    def broken(task: Task) -> object:
+        if task.case.case == "case_1":
+            raise ZeroDivisionError("a bug\nof ours")
+        return original(task)
+
+    monkeypatch.setattr(pipeline, "load_case", broken)
+    summary = run(recipe(), source, tmp_path / "out")
+    assert summary.failed == {
+        "case_1": "unexpected ZeroDivisionError: a bug (traceback in .state/Blobs/ct_00--case_1.log)"
+    }
+    assert "in broken" in (tmp_path / "out" / ".state/Blobs/ct_00--case_1.log").read_text()
+    (drop,) = [drop for drop in rows(tmp_path / "out", "drops") if drop["reason"] == "unexpected"]
+    assert drop["case"] == "case_1"
+
+
+def test_an_out_that_cannot_be_written_is_one_error(tmp_path: Path, source: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        run(recipe(), source, tmp_path / "file")
+
+
+def test_odd_names(tmp_path: Path, done: list[str]) -> None:
+    """Long, accented, foreign and non-UTF-8 names: each is a case of its own, or named in a warning."""
+    names = ["x" * 230, "Müller", "Muller", "Иванов", "Петров", "a b"]
+    for seed, name in enumerate(names):
+        make_case(tmp_path / "source" / name, seed=seed)
+    make_case(Path(os.fsdecode(os.fsencode(tmp_path / "source") + b"/\xff\xfe")), seed=9)
+    summary = run(recipe(), tmp_path / "source", tmp_path / "out")
+    assert (summary.cases, summary.failed) == (len(names), {})
+    assert sum("its name is not UTF-8" in warning for warning in summary.warnings) == 1
+    assert {row["patient"] for row in rows(tmp_path / "out")} == set(names), "the original ids"
+    assert len({row["case"] for row in rows(tmp_path / "out")}) == len(names)

@@ -25,9 +25,9 @@ def embed(tmp_path, train):
 def test_every_image_once_and_again_nothing(embed, tmp_path):
     code, out, err = embed("--split", "train")
     assert code == 0, err
-    assert out == f"3 images, 0 of them from before: {tmp_path / 'e'}\n"
-    assert embed()[1] == f"5 images, 3 of them from before: {tmp_path / 'e'}\n"
-    assert embed()[1] == f"5 images, 5 of them from before: {tmp_path / 'e'}\n"
+    assert out == f"3 embeddings of 3 images, 0 of them from before: {tmp_path / 'e'}\n"
+    assert embed()[1] == f"5 embeddings of 5 images, 3 of them from before: {tmp_path / 'e'}\n"
+    assert embed()[1] == f"5 embeddings of 5 images, 5 of them from before: {tmp_path / 'e'}\n"
     about = json.loads((tmp_path / "e" / "embed.json").read_text())
     assert (about["teacher"], about["image_size"], about["precision"]) == (NAME, 256, "f32")
     assert len(EmbeddingCache(tmp_path / "e")) == 5
@@ -68,4 +68,4 @@ def test_ctrl_c_says_how_to_go_on(embed, tmp_path, monkeypatch):
         code, _, err = embed("--batch", 2)
     assert code == 1
     assert f"stopped: the same command goes on from the 2 embeddings in {tmp_path / 'e'}" in err
-    assert embed()[1].startswith("5 images, 2 of them from before")
+    assert embed()[1].startswith("5 embeddings of 5 images, 2 of them from before")

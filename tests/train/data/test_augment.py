@@ -9,10 +9,10 @@ from train.data.augment import (
     PIXELS,
     Symmetry,
     apply_symmetry,
+    change_box,
     change_pixels,
     check_table,
     draw_symmetry,
-    jitter_box,
     move_box,
 )
 from train.data.augmentations import TABLES, Augmentation
@@ -54,7 +54,8 @@ def test_zero_changes_no_pixel_and_more_does(name):
     image = np.random.default_rng(0).uniform(0.1, 0.9, (3, 9, 9)).astype(np.float32)
     rng = np.random.default_rng(1)
     np.testing.assert_allclose(change_pixels(image, [Augmentation(name)], rng), image, atol=1e-6)
-    changed = change_pixels(image, [Augmentation(name, 1, 0.2, 0.2)], rng)
+    amount = 1 if name == "blur" else 0.2
+    changed = change_pixels(image, [Augmentation(name, 1, amount, amount)], rng)
     assert np.abs(changed - image).max() > 0.01
 
 
@@ -77,7 +78,9 @@ def test_images_stay_images(name, seed, grey):
 def test_a_box_grows_by_so_many_pixels_within_the_square(seed):
     rng = np.random.default_rng(seed)
     box = np.array([3, 100, 50, 254])
-    grown = jitter_box(box, TABLES["lite-medsam"], rng, 256) - box
+    grown, same = change_box(box, TABLES["lite-medsam"], rng, np.array([0, 0, 255, 255]))
+    grown = grown - box
+    assert same
     assert -3 <= grown[0] <= 0
     assert -5 <= grown[1] <= 0
     assert 0 <= grown[2] <= 5
@@ -100,10 +103,12 @@ def test_every_table_is_sound():
 @pytest.mark.parametrize(
     ("entry", "told"),
     [
-        (Augmentation("blur"), "there are brightness, contrast"),
-        (Augmentation("gamma", 1.5), "between 0 and 1"),
-        (Augmentation("gamma", 1, 0.5, 0.1), "`low` is at most `high`"),
+        (Augmentation("swirl"), "known: brightness, contrast"),
+        (Augmentation("gamma", 1.5), "from 0 to 1"),
+        (Augmentation("gamma", 1, 0.5, 0.1), "`low` at most `high`"),
         (Augmentation("box_jitter", 1, -4, 5), "outwards only"),
+        (Augmentation("box_widen", 1, -0.5, 0.1), "above -0.5"),
+        (Augmentation("crop", 1, 0, 0.5), "from above 0 to 1"),
     ],
 )
 def test_a_wrong_entry_is_told(entry, told):

@@ -9,10 +9,10 @@ import torch
 from catalog.errors import CatalogError, DataError
 from catalog.pixels import PixelReader
 from catalog.samples import load_samples
-from predict.prepare import fit_to
+from predict.prepare import fit_to, prepare_mask
 from train.data.augment import apply_symmetry
 from train.data.augmentations import TABLES
-from train.data.dataset import MaskDataset, as_symmetry, batches, make_loader, prepare_mask
+from train.data.dataset import MaskDataset, as_symmetry, batches, make_loader
 from train.data.sampling import Draw, EpochSampler
 
 
@@ -107,7 +107,7 @@ def test_workers_change_nothing(corpora, store):
 def test_a_missing_file_is_one_message(write_catalog, tmp_path, workers):
     samples = load_samples(write_catalog(tmp_path, [{}] * 4))
     loader = make_loader(MaskDataset(samples), EpochSampler(samples), 2, workers)
-    with pytest.raises(CatalogError, match=r"^images/\d\.png is missing or damaged .*restore it") as told:
+    with pytest.raises(CatalogError, match=r"^images/\d\.png is missing or damaged .*Restore it") as told:
         list(batches(loader))
     assert "Traceback" not in str(told.value)
 
@@ -130,5 +130,5 @@ def test_a_thin_mask_does_not_vanish():
 
 def test_wrong_augmentations_are_told(write_catalog, tmp_path):
     samples = load_samples(write_catalog(tmp_path, [{}]))
-    with pytest.raises(DataError, match="no augmentation"):
-        MaskDataset(samples, [TABLES["full"][0].__class__("blur")])
+    with pytest.raises(DataError, match="unknown augmentation 'swirl'"):
+        MaskDataset(samples, [TABLES["full"][0].__class__("swirl")])

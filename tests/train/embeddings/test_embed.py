@@ -9,7 +9,8 @@ import pytest
 from catalog.errors import CatalogError, DataError
 from predict.prepare import fit_to, prepare_pixels
 from tests.train.small_runs import small_samples, write_small_corpus
-from train.embeddings.embed import HASH, distinct_images, embed_samples
+from train.data.views import HASH
+from train.embeddings.embed import distinct_images, embed_samples
 from train.embeddings.store import EmbeddingCache, EmbeddingWriter
 
 ABOUT = {"teacher": "x"}

@@ -7,6 +7,7 @@ from tests.train.small_runs import small_model, small_protocol
 from train.data.dataset import Item
 from train.learning.learner import Learner
 from train.learning.losses import embedding_loss, mask_losses
+from train.learning.targets import Taught
 
 PARTS = ("image_encoder", "prompt_encoder", "mask_decoder")
 MASKS = {"dice": 1, "bce": 0.5, "iou": 0.25}
@@ -17,7 +18,8 @@ def batch(count=2, seed=0):
     image = torch.rand(count, 3, 256, 256, generator=generator)
     mask = (torch.rand(count, 1, 256, 256, generator=generator) > 0.6).float()
     box = torch.tensor([[10.0, 20, 200, 180]]).repeat(count, 1)
-    return Item(image, mask, box, torch.arange(count), torch.zeros(count, 3, dtype=torch.long))
+    return Item(image, mask, box, torch.ones(count, dtype=torch.bool), torch.arange(count),
+                torch.zeros(count, dtype=torch.long), torch.zeros(count, 3, dtype=torch.long))  # fmt: skip
 
 
 @pytest.mark.parametrize("trained", [["image_encoder"], ["mask_decoder"], ["prompt_encoder", "mask_decoder"]])
@@ -48,12 +50,12 @@ def test_each_loss_is_that_of_the_models_outputs():
     learner = Learner(model, protocol).eval()
     data, target = batch(), torch.randn(2, 256, 64, 64)
     with torch.no_grad():
-        found = learner(data, target, True)
+        found = learner(data, Taught(target), True)
         embedding = model.embed(data.image)
         expected = {"embedding": embedding_loss(embedding, target),
                     **mask_losses(*model.decode(embedding, data.box), data.mask)}  # fmt: skip
-        assert learner(data, target, False).keys() == {"embedding"}
-    assert found.pop("dsc").shape == (2,)
+        assert learner(data, Taught(target), False).keys() == {"embedding"}
+    assert found.pop("dsc").shape == found.pop("nsd").shape == (2,)
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         assert float(found[name]) == pytest.approx(float(value), rel=1e-6)
@@ -67,7 +69,7 @@ def test_autocast_changes_the_arithmetic_but_not_the_losses_kind():
     for precision in ("float32", "bf16"):
         learner = Learner(small_model(), small_protocol(precision=precision)).eval()
         with torch.no_grad():
-            values[precision] = learner(batch(1), target, True)
+            values[precision] = learner(batch(1), Taught(target), True)
     for name, value in values["bf16"].items():
         assert value.dtype == torch.float32
         assert float(value) == pytest.approx(float(values["float32"][name]), abs=0.05)
@@ -89,4 +91,4 @@ def test_compile_is_an_option(monkeypatch):
     assert compiled == [model.embed]
     with torch.no_grad():
         embedding = model.embed(batch(1).image)
-        assert float(learner(batch(1), embedding, False)["embedding"]) == pytest.approx(1, rel=1e-5)
+        assert float(learner(batch(1), Taught(embedding), False)["embedding"]) == pytest.approx(1, rel=1e-5)

@@ -18,6 +18,7 @@ from train.learning.distributed import Process
 from train.learning.journal import Journal, read_log
 from train.learning.loop import BEST, LAST, train_model
 from train.learning.protocol import RequestError
+from train.learning.targets import Taught
 from train.models.weights import read_about
 
 
@@ -209,7 +210,7 @@ class Worse(Tone):
 
     def __call__(self, samples, batch):
         self.calls += 1
-        return super().__call__(samples, batch) + 100 * (self.calls > self.since)
+        return Taught(super().__call__(samples, batch).embedding + 100 * (self.calls > self.since))
 
 
 def test_the_best_weights_are_those_of_the_best_epoch(small, tmp_path):
@@ -241,7 +242,7 @@ class Broken(Tone):
 
     def __call__(self, samples, batch):
         self.calls += 1
-        return super().__call__(samples, batch) * (math.nan if self.calls > self.since else 1)
+        return Taught(super().__call__(samples, batch).embedding * (math.nan if self.calls > self.since else 1))
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_keeps_what_was_good(small, tmp_path):

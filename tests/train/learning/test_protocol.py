@@ -96,7 +96,7 @@ BAD = [
     ("clip: 0", ["clip: 0.0 must be above 0"]),
     ("ema: 1", ["ema: 1.0 must be between 0 and 1"]),
     ("temperature: 0.5", ["temperature: 0.5 must be at least 1"]),
-    ("losses: {focal: 1}", ["losses: 'focal' is none of embedding, dice, bce, iou"]),
+    ("losses: {focal: 1}", ["losses: 'focal' is none of embedding, teacher, dice, bce, boundary, iou"]),
     ("losses: {dise: 1}", ["Did you mean dice?"]),
     ("losses: {dice: -1}", ["losses: dice is weighed by -1.0"]),
     ("losses: {dice: a}", ["a mapping of numbers is wanted"]),

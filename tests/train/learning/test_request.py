@@ -158,7 +158,7 @@ def test_a_fresh_student_with_the_teachers_last_norm_starts_at_its_scale(student
         target = plan.target(plan.train, batch)
         with torch.no_grad():
             loss = Learner(plan.model, plan.protocol).train()(batch, target, False)["embedding"]
-        first[bool(copied)] = float(loss / target.float().var())
+        first[bool(copied)] = float(loss / target.embedding.float().var())
     assert first[False] > 50
     assert first[True] < 5
 
@@ -180,11 +180,11 @@ def test_without_a_teacher_nothing_can_be_copied(ask, tmp_path):
 
 
 def test_the_dsc_is_counted_where_the_decoder_is_trained_or_taken_over(ask, teacher):
-    assert not ask(teacher=str(teacher)).counts_dsc
-    assert ask(teacher=str(teacher), protocol={"copied": ["mask_decoder"]}).counts_dsc
-    assert ask(teacher=str(teacher), protocol={"copied": ["mask_decoder=mask_decoder"]}).counts_dsc
-    assert ask(teacher=str(teacher), start=str(teacher)).counts_dsc
-    assert ask(protocol=DECODER).counts_dsc
+    assert not ask(teacher=str(teacher)).scores_masks
+    assert ask(teacher=str(teacher), protocol={"copied": ["mask_decoder"]}).scores_masks
+    assert ask(teacher=str(teacher), protocol={"copied": ["mask_decoder=mask_decoder"]}).scores_masks
+    assert ask(teacher=str(teacher), start=str(teacher)).scores_masks
+    assert ask(protocol=DECODER).scores_masks
 
 
 def test_first_weights_are_the_files_or_the_seeds(ask, teacher):
@@ -214,7 +214,7 @@ def test_embeddings_of_another_teacher_or_of_other_images_are_told(ask, teacher,
     with pytest.raises(RequestError, match=r"of a stand-in with other weights than .*teacher\.safetensors"):
         ask(teacher=str(teacher), embeddings=tuned)
     half = store(tmp_path / "half", small_samples(small, "train"), digest=digest_of(teacher))
-    with pytest.raises(DataError, match="half lacks 2 of 6 images: run `train embed` on this corpus"):
+    with pytest.raises(DataError, match="half lacks 2 of 6 embeddings: run `train embed` on this corpus"):
         ask(teacher=str(teacher), embeddings=half)
     assert ask(teacher=str(teacher), embeddings=half, val=None).val is None
     with pytest.raises(DataError, match="holds no embeddings"):
@@ -234,7 +234,7 @@ def test_a_teacher_must_take_the_students_images(ask, tmp_path, monkeypatch):
 
 
 def test_what_is_missing_is_told(ask, small, tmp_path):
-    with pytest.raises(RequestError, match="weighs `embedding`: give --teacher, or --embeddings"):
+    with pytest.raises(RequestError, match="weighs embedding: give --teacher or --embeddings"):
         ask()
     with pytest.raises(WeightsError, match="no weights of stand-in can be installed"):
         ask(teacher=NAME)

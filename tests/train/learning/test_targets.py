@@ -10,7 +10,8 @@ from tests.train.small_runs import PRESET, small_model, small_samples, write_sma
 from train.data.augmentations import TABLES
 from train.data.dataset import MaskDataset, batches, make_loader
 from train.data.sampling import EpochSampler
-from train.embeddings.embed import HASH, distinct_images
+from train.data.views import HASH
+from train.embeddings.embed import distinct_images
 from train.embeddings.store import EmbeddingCache, EmbeddingWriter
 from train.learning.protocol import RequestError
 from train.learning.targets import LiveTarget, StoredTarget, check_shape
@@ -48,8 +49,8 @@ def test_embeddings_are_flipped_and_turned_with_their_image(stored):
         sampler.set_epoch(epoch)
         draws = list(sampler)
         batch = next(batches(make_loader(MaskDataset(samples, table), sampler, 6)))
-        followed = StoredTarget(cache)(samples, batch)
-        left = StoredTarget(cache, flipped=False)(samples, batch)
+        followed = StoredTarget(cache)(samples, batch).embedding
+        left = StoredTarget(cache, flipped=False)(samples, batch).embedding
         assert followed.shape == (6, 256, 64, 64)
         for row, draw in enumerate(draws):
             symmetry = tuple(batch.symmetry[row].tolist())
@@ -67,10 +68,10 @@ def test_the_live_teacher_sees_what_the_student_sees(stored):
     teacher = small_model(4)
     batch = next(batches(make_loader(MaskDataset(samples, TABLES["full"]), EpochSampler(samples), 3)))
     target = LiveTarget(teacher, 256, CPU)
-    got = target(samples, batch)
+    got = target(samples, batch).embedding
     assert not got.requires_grad
     # In evaluation: the same again, and nothing learned from what it saw.
-    assert torch.equal(got, target(samples, batch))
+    assert torch.equal(got, target(samples, batch).embedding)
     with torch.no_grad():
         assert torch.equal(got, small_model(4).eval().embed(batch.image))
 
