@@ -11,6 +11,7 @@ WORKDIR /src
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY catalog catalog
 COPY curate curate
+COPY medcorpus medcorpus
 COPY predict predict
 COPY train train
 COPY recipes recipes

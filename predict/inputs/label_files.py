@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.imaging.orientation import UPRIGHT, upright
-from predict.engines.engine import LabelMap
+from predict.engines.engine import LabelArray
 from predict.errors import CaseFault, FolderError, InputError
 from predict.inputs.kinds import CHALLENGE, KINDS, LABEL_PICTURES, SCANS, is_of, stem_of
 from predict.inputs.reading import read_image
@@ -62,7 +62,7 @@ def label_suffixes(path: Path) -> tuple[str, ...]:
 LABELS_OF = {CHALLENGE: CHALLENGE, SCANS: SCANS, KINDS: LABEL_PICTURES}
 
 
-def read_label_picture(path: Path, shape: tuple[int, ...], orientation: int = UPRIGHT) -> LabelMap:
+def read_label_picture(path: Path, shape: tuple[int, ...], orientation: int = UPRIGHT) -> LabelArray:
     """Return the labels (H, W) of a picture, in which k is object k; values 0 and 255 alone are the mask of object 1.
 
     `orientation` is that of the image: labels that fit its stored shape only are turned with it.
@@ -86,7 +86,7 @@ def read_label_picture(path: Path, shape: tuple[int, ...], orientation: int = UP
     return _labels(path, np.ascontiguousarray(voxels[0]))
 
 
-def read_label_scan(path: Path, geometry: ScanGeometry) -> LabelMap:
+def read_label_scan(path: Path, geometry: ScanGeometry) -> LabelArray:
     """Return the labels (z, y, x) of a volume on the grid of a scan, in the scan's frame.
 
     Raises:
@@ -110,7 +110,7 @@ def read_label_scan(path: Path, geometry: ScanGeometry) -> LabelMap:
     return geometry.to_frame(_labels(path, voxels))
 
 
-def _labels(path: Path, values: NDArray[Any]) -> LabelMap:
+def _labels(path: Path, values: NDArray[Any]) -> LabelArray:
     low, high = values.min(), values.max()
     whole = values.dtype.kind in "iu" or bool((values == np.floor(values)).all())
     if not whole or low < 0 or high > np.iinfo(np.uint16).max:

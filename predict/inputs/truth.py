@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from predict.engines.engine import LabelMap, blank_labels
+from predict.engines.engine import LabelArray, blank_labels
 from predict.errors import CaseFault, InputError
 from predict.prompts.checks import MOST_BOXES, size_of
 
 SHOWN = 5
 
 
-def check_truth(truth: NDArray[Any], shape: tuple[int, ...]) -> LabelMap:
+def check_truth(truth: NDArray[Any], shape: tuple[int, ...]) -> LabelArray:
     """Return reference labels as they are; raise InputError where they are not labels, or of another shape."""
     if truth.shape != shape:
         sizes = f"{size_of(truth.shape)} pixels, the image has {size_of(shape)}"
@@ -21,7 +21,7 @@ def check_truth(truth: NDArray[Any], shape: tuple[int, ...]) -> LabelMap:
     return truth
 
 
-def numbered(truth: NDArray[Any]) -> LabelMap:
+def numbered(truth: NDArray[Any]) -> LabelArray:
     """Return label ids, whichever they are, as 1 to N in their order; 0 stays the background.
 
     Raises:
@@ -39,7 +39,7 @@ def numbered(truth: NDArray[Any]) -> LabelMap:
     return labels
 
 
-def boxes_of(labels: LabelMap) -> NDArray[np.int64]:
+def boxes_of(labels: LabelArray) -> NDArray[np.int64]:
     """Return a tight box for each label 1 to N: x0, y0, x1, y1 of (H, W), x0, y0, z0, x1, y1, z1 of (D, H, W).
 
     Each label must occur; the last pixels are inside. In a volume x and y are those of the middle one of the slices
@@ -62,7 +62,7 @@ def boxes_of(labels: LabelMap) -> NDArray[np.int64]:
     return np.array(boxes, np.int64)
 
 
-def order_fault(truth: LabelMap, boxes: NDArray[Any]) -> str | None:
+def order_fault(truth: LabelArray, boxes: NDArray[Any]) -> str | None:
     """Return why label k of the reference may not be object k, whose box is row k - 1; None: it fits.
 
     `boxes` are inside the image, in its own axes.

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from predict.engines.engine import Decoded, Prompts
+from predict.engines.engine import MaskLogits, Prompts
 from predict.errors import CaseFault, InputError
 from predict.inputs.case import PromptedCase
 from train.models.load import load_model
@@ -125,10 +125,10 @@ class FakeEngine:
         self.encoded.append(image)
         return torch.from_numpy(image)[None]
 
-    def decode(self, embedding, prompts: Prompts) -> Iterator[Decoded]:
+    def decode(self, embedding, prompts: Prompts) -> Iterator[MaskLogits]:
         self.decoded.append(prompts.boxes.copy())
         for box in prompts.boxes:
-            yield Decoded(fake_logits(embedding, box)[0].numpy(), np.ones(1, np.float32))
+            yield MaskLogits(fake_logits(embedding, box)[0].numpy(), np.ones(1, np.float32))
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from curate.imaging.window import MINMAX, NONE, parse_window
+from curate.imaging.window import DEFAULTS, MINMAX, NONE, parse_window
 from predict.errors import CaseFault
 from predict.inputs.input_options import InputOptions
 from predict.inputs.label_files import LabelFolder
@@ -29,6 +29,15 @@ def test_8_bit_pictures_are_as_they_are(pixels, suffix, tmp_path):
     path = tmp_path / f"a.{suffix}"
     Image.fromarray(pixels).save(path)
     np.testing.assert_array_equal(read_picture(path, NONE).pixels, pixels)
+
+
+@pytest.mark.parametrize("modality", ["X-ray", "Ultrasound", "OCT", "Mammography", "Endoscopy", "Dermoscopy"])
+def test_8_bit_pictures_are_in_a_corpus_as_they_are_in_predict(modality, tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(GREY // 3 + 40).save(path)
+    theirs = read_picture(path, DEFAULTS[modality]).pixels
+    np.testing.assert_array_equal(theirs, GREY // 3 + 40)
+    np.testing.assert_array_equal(read_picture(path, NONE).pixels, theirs)
 
 
 def test_a_jpeg_is_as_opencv_decodes_it(shared_data):
