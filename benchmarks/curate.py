@@ -140,7 +140,7 @@ def _kept_pixels(image: Path, label: Path):
             pixels.append(picture.copy())
             return pipeline_place
 
-        def mask(self, name, packed, width):
+        def mask(self, name, packed, width, rows):
             bits.append((packed.copy(), width))
             return pipeline_place
 

@@ -41,7 +41,7 @@ class Corpus:
         Raises:
             CatalogError: There is no corpus, or one of another schema version.
         """
-        path = Path(path)
+        path = Path(path).absolute()  # Arrow takes a relative path with a colon for a URI
         catalog = path
         if path.is_dir():
             catalog = path / CATALOG_FILE

@@ -64,6 +64,7 @@ def recipe_name_messages(folder: Path) -> Messages:
         (shipped / f"{name}.yaml").write_text(SHIPPED.format(name=name))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(library, "_CURATE", folder)
+        patch.chdir(folder)  # where no recipes/drive.yaml is
         for name in ("kits32", "zzz", "recipes/drive.yaml", "drvie.yaml", "x.yaml"):
             yield name, message(MedcorpusError, lambda name=name: find_recipe(name))
 

@@ -12,7 +12,7 @@ import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
 
-from catalog.codecs.compress import compress
+from catalog.codecs.compress import compress, compress_between_zeros
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _RGB = 0, 2
@@ -30,19 +30,28 @@ def encode_image(pixels: NDArray[np.uint8]) -> bytes:
     filtered[:, 0] = _SUB
     filtered[:, 1 : 1 + step] = rows[:, :step]
     np.subtract(rows[:, step:], rows[:, :-step], out=filtered[:, 1 + step :])
-    return _assemble(_header(width, height, 8, _GREY if step == 1 else _RGB), filtered)
+    return _assemble(_header(width, height, 8, _GREY if step == 1 else _RGB), compress(filtered))
 
 
-def encode_bits(bits: NDArray[np.uint8], width: int) -> bytes:
-    """Return the 1-bit PNG of a mask (h, ceil(width / 8)) packed by numpy.packbits along its rows."""
-    return _assemble(_header(width, len(bits), 1, _GREY), _unfiltered(bits))
+def encode_bits(bits: NDArray[np.uint8], width: int, rows: tuple[int, int] | None = None) -> bytes:
+    """Return the 1-bit PNG of a mask.
+
+    Args:
+        bits: The mask (h, ceil(width / 8)), packed by numpy.packbits along its rows.
+        width: Its width in pixels.
+        rows: The first row that is not empty, and the row after the last; only these are looked at. None: all rows.
+    """
+    top, bottom = rows or (0, len(bits))
+    size = 1 + bits.shape[1]
+    data = compress_between_zeros(_unfiltered(bits[top:bottom]), top * size, (len(bits) - bottom) * size)
+    return _assemble(_header(width, len(bits), 1, _GREY), data)
 
 
 def encode_labels(labels: NDArray[np.uint8 | np.uint16]) -> bytes:
     """Return the grey PNG of a label map (h, w): 8 or 16 bits a pixel, as its dtype."""
     height, width = labels.shape
     samples = np.ascontiguousarray(labels, labels.dtype.newbyteorder(">")).view(np.uint8)
-    return _assemble(_header(width, height, 8 * labels.dtype.itemsize, _GREY), _unfiltered(samples))
+    return _assemble(_header(width, height, 8 * labels.dtype.itemsize, _GREY), compress(_unfiltered(samples)))
 
 
 def decode_image(data: Any) -> NDArray[np.uint8] | None:
@@ -79,8 +88,7 @@ def _unfiltered(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return filtered
 
 
-def _assemble(head: bytes, rows: NDArray[np.uint8]) -> bytes:
-    data = compress(rows)
+def _assemble(head: bytes, data: bytes) -> bytes:
     checksum = isal_zlib.crc32(data, _IDAT_CRC)
     return b"".join((head, struct.pack(">I", len(data)), b"IDAT", data, struct.pack(">I", checksum), _END))
 

@@ -1,4 +1,4 @@
-"""A contact sheet: slices of a corpus with the outlines and names of their masks, to be judged at a glance."""
+"""A contact sheet: slices of a corpus with the outlines and names of their masks."""
 
 import colorsys
 import math
@@ -28,15 +28,26 @@ LABEL_LINES = 3
 GAP = 12
 
 GOLDEN = (math.sqrt(5) - 1) / 2
-"""Hues at multiples of the golden ratio stay apart, however many there are."""
+"""Hues at multiples of the golden ratio stay distinct, however many there are."""
 LUMA = 0.5
 
 
 def draw_sheet(corpus: Corpus, out: Path, tiles: int = 24, seed: int = 0, tile: int = 256) -> list[SampledImage]:
-    """Draw at most `tiles` images of a corpus, each within `tile` x `tile` pixels, as a PNG; return what it shows.
+    """Draw images of a corpus into a .png, .jpg or .webp file, and return them.
 
-    Pixels are drawn square where the spacing is known. Each label has a colour of its own. The same corpus and
-    seed give the same picture. Raises CatalogError where the corpus has no masks, or pixels cannot be read.
+    Pixels are drawn square if the spacing is known. Each label has its own colour. The same corpus and seed give the
+    same picture.
+
+    Args:
+        corpus: The corpus.
+        out: The file.
+        tiles: The most images to show.
+        seed: Seed of the choice.
+        tile: Longer edge of an image in the picture, in pixels.
+
+    Raises:
+        CatalogError: Another suffix, the corpus has no masks, or pixels cannot be read.
+        OutputError: The file cannot be written.
     """
     check_picture(out)
     images = sample_images(corpus, tiles, seed)
@@ -63,14 +74,14 @@ def draw_sheet(corpus: Corpus, out: Path, tiles: int = 24, seed: int = 0, tile: 
 
 
 def label_colours(labels: Iterable[str]) -> dict[str, Colour]:
-    """Return a colour for each label, RGB, light enough for thin lines on a dark image.
+    """Return an RGB colour for each label, light enough for thin lines on a dark image.
 
-    Labels that come soon after each other, as those of one image do, differ most.
+    Labels that follow each other, as those of one image do, differ most.
     """
     colours = {}
     for i, name in enumerate(dict.fromkeys(labels)):
         rgb = np.array(colorsys.hls_to_rgb(i * GOLDEN % 1, (0.5, 0.62, 0.74)[i % 3], 1.0))
-        # Blue and red are dark by themselves: white is mixed in until the luma (ITU-R BT.709) is high enough.
+        # Blue and red are dark: white is added until the luma (ITU-R BT.709) is high enough.
         luma = float(rgb @ (0.2126, 0.7152, 0.0722))
         red, green, blue = np.round(255 * (rgb + (1 - rgb) * max(0.0, LUMA - luma) / (1 - luma))).astype(int).tolist()
         colours[name] = red, green, blue
@@ -78,7 +89,7 @@ def label_colours(labels: Iterable[str]) -> dict[str, Colour]:
 
 
 def draw_tile(reader: PixelReader, image: SampledImage, colours: Mapping[str, Colour], tile: int) -> Pixels:
-    """Return an image with outlined masks, RGB (h, w, 3), the longer edge `tile` pixels."""
+    """Return an image with outlined masks, RGB (h, w, 3); its longer edge has `tile` pixels."""
     pixels = reader.image(image.image, image.image_index)
     row, column = image.spacing or (1.0, 1.0)
     extent = pixels.shape[0] * row, pixels.shape[1] * column
@@ -92,7 +103,7 @@ def draw_tile(reader: PixelReader, image: SampledImage, colours: Mapping[str, Co
         (_outlines(reader.mask(mask.mask, mask.mask_index, image.image_index), scale), colours[mask.label])
         for mask in image.masks
     ]
-    # A line of the picture's own colour would be lost: a shadow sets it off.
+    # A dark line below each outline keeps it visible on pixels of its own colour.
     shadow = picture.copy()
     for contours, _ in outlines:
         cv2.polylines(shadow, contours, True, (0, 0, 0), 3, cv2.LINE_AA, _SHIFT)
@@ -103,16 +114,16 @@ def draw_tile(reader: PixelReader, image: SampledImage, colours: Mapping[str, Co
 
 
 _SHIFT = 4
-"""OpenCV draws points given in sixteenths of a pixel."""
+"""OpenCV takes points in sixteenths of a pixel (4 fractional bits)."""
 _SPOT = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])
 
 
 def _outlines(mask: Pixels, scale: NDArray[np.float64]) -> list[NDArray[np.int32]]:
-    """Return a mask's outer and inner outlines, scaled by (x, y), in sixteenths of a pixel."""
+    """Return the outer and inner outlines of a mask, scaled by (x, y), in sixteenths of a pixel."""
     outlines = []
     for contour in cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)[0]:
         points = (contour[:, 0] + 0.5) * scale - 0.5
-        if np.ptp(points, axis=0).max() < 1:  # OpenCV draws next to nothing of such a line
+        if np.ptp(points, axis=0).max() < 1:  # OpenCV hardly draws such a short line
             points = points.mean(axis=0) + _SPOT
         outlines.append(np.round(points * (1 << _SHIFT)).astype(np.int32))
     return outlines
@@ -125,25 +136,25 @@ def _write_caption(
     corner: tuple[int, int],
     width: int,
 ) -> None:
-    """Write modality, data set, case and plane below a tile, and its labels in their colours."""
+    """Write modality, data set, case and plane below a tile, then its labels in their colours."""
     key = image.key
     font = ImageFont.load_default(FONT_SIZE)
     left, top = corner[0], corner[1] + 3
     plane = "2d" if key.axis is None else f"{key.axis}_{key.slice:04d}"
     source = f"{modality_token(key.modality, key.sequence)} · {key.dataset}"
-    pen.text((left, top), _fitted(source, width, font), TEXT, font)
+    pen.text((left, top), _shortened(source, width, font), TEXT, font)
     room = width - font.getlength(f" · {plane}")
-    pen.text((left, top + LINE), f"{_fitted(key.case, room, font)} · {plane}", TEXT, font)
+    pen.text((left, top + LINE), f"{_shortened(key.case, room, font)} · {plane}", TEXT, font)
     names = list(dict.fromkeys(mask.label for mask in image.masks))
-    for text, colour, x, line in _flowed(names, colours, width, font):
+    for text, colour, x, line in _wrapped(names, colours, width, font):
         pen.text((left + x, top + (2 + line) * LINE), text, colour, font)
 
 
-def _flowed(
+def _wrapped(
     names: list[str], colours: Mapping[str, Colour], width: int, font: Any
 ) -> list[tuple[str, Colour, float, int]]:
-    """Return texts with colour, x and line: as many names as fit, then `+7` for seven more."""
-    words = [(_fitted(name, width, font), colours[name]) for name in names]
+    """Return texts with colour, x and line: as many names as fit, then `+7` if seven more do not."""
+    words = [(_shortened(name, width, font), colours[name]) for name in names]
     for shown in range(len(words), -1, -1):
         rest = [(f"+{len(words) - shown}", TEXT)] if shown < len(words) else []
         placed, x, line = [], 0.0, 0
@@ -158,8 +169,8 @@ def _flowed(
     return placed
 
 
-def _fitted(text: str, width: float, font: Any) -> str:
-    """Return the text, its middle left out where it is too long for `width` pixels."""
+def _shortened(text: str, width: float, font: Any) -> str:
+    """Return the text, without its middle if it is longer than `width` pixels."""
     if font.getlength(text) <= width:
         return text
     for keep in range(len(text) - 1, 0, -1):

@@ -1,7 +1,6 @@
-"""The figures of a corpus, after those of SA-Med2D-20M: what it holds by modality, anatomy, label and size.
+"""The figures of a corpus, after those of the SA-Med2D-20M paper, as one picture.
 
-One picture: images and masks by modality and by anatomy (logarithmic), the long tail of labels, and how large masks
-and images are.
+Images and masks by modality and by anatomy (logarithmic), the long tail of labels, and the sizes of masks and images.
 """
 
 import io
@@ -22,9 +21,9 @@ if TYPE_CHECKING:
 FORMATS = (".png", ".svg", ".html")
 IMAGES, MASKS, INK = "#8fbcd9", "#1d4e7a", "#333333"
 NAMED_LABELS = 80
-"""Up to so many labels have room for their names; more are drawn by rank alone."""
+"""The most labels that are named; with more, only ranks are drawn."""
 FEW_LABELS = 10
-"""Up to so many labels have room for names that are read without turning the head."""
+"""The most labels whose names are written horizontally."""
 NAME_LENGTH = 30
 STYLE = {
     "font.size": 9,
@@ -47,9 +46,11 @@ def check_plot(out: Path) -> None:
 
 
 def draw_plots(statistics: Statistics, out: Path) -> None:
-    """Draw all figures into a .png, .svg or .html file; the page holds the picture, so it stands alone.
+    """Draw all figures into a .png, .svg or .html file; the HTML page contains the picture.
 
-    Raises CatalogError for another suffix, and for a corpus without images.
+    Raises:
+        CatalogError: Another suffix, or a corpus without images.
+        OutputError: The file cannot be written.
     """
     check_plot(out)
     suffix = out.suffix.lower()
@@ -71,7 +72,7 @@ def draw_plots(statistics: Statistics, out: Path) -> None:
 
 
 def make_figure(statistics: Statistics) -> "Figure":
-    """Return the figure with its panels."""
+    """Return the figure with all panels."""
     from matplotlib.figure import Figure
 
     modalities, anatomies = statistics.by["modality"], statistics.by["anatomy"]
@@ -89,7 +90,7 @@ def make_figure(statistics: Statistics) -> "Figure":
 
 
 def _bars(axes: "Axes", title: str, groups: Mapping[str, Count], slots: int) -> None:
-    """Draw two horizontal bars a group, their values written at their ends; `slots` groups have room."""
+    """Draw two horizontal bars for each group, with their values; the axis has room for `slots` groups."""
     names = list(groups)
     low, high = _decades([value for count in groups.values() for value in count])
     for offset, colour, label, values in (
@@ -105,7 +106,7 @@ def _bars(axes: "Axes", title: str, groups: Mapping[str, Count], slots: int) -> 
     axes.set_title(title)
     axes.set_xscale("log")
     axes.xaxis.set_minor_formatter("")
-    # Values stand beyond the longest bar: they need a fifth of the axis.
+    # Values are written to the right of the bars: they need a fifth of the axis.
     axes.set_xlim(low, high * (high / low) ** 0.22)
     axes.set_ylim(slots - 0.4, -0.6)
     axes.set_yticks(range(len(names)), [_short(name.replace("_", " ")) for name in names])
@@ -115,7 +116,7 @@ def _bars(axes: "Axes", title: str, groups: Mapping[str, Count], slots: int) -> 
 
 
 def _labels(axes: "Axes", labels: Mapping[str, Count]) -> None:
-    """Draw the long tail: masks of each label by rank, and how many labels lie below 10, 100, ... masks."""
+    """Draw the long tail: the masks of each label by rank, and how many labels have fewer than 10, 100, ... masks."""
     masks = [count.masks for count in labels.values()]
     spare = max(0, FEW_LABELS - len(labels)) / 2
     axes.set_title(f"Masks by label ({len(labels):,})")
@@ -159,11 +160,11 @@ def _labels(axes: "Axes", labels: Mapping[str, Count]) -> None:
 
 
 def _areas(axes: "Axes", area: Histogram) -> None:
-    """Draw how large masks are, in equal steps of the logarithm."""
+    """Draw the sizes of masks, in equal steps of the logarithm."""
     edges = [100 * edge for edge in (*area.edges, 1.0)]
-    edges[0] = edges[1] * edges[1] / edges[2]  # the class that begins at 0 is drawn as wide as its neighbour
+    edges[0] = edges[1] * edges[1] / edges[2]  # the bin that begins at 0 is drawn as wide as the next one
     axes.stairs(area.counts, edges, fill=True, color=MASKS)
-    axes.set_title("Masks by their share of the slice")
+    axes.set_title("Masks by share of the slice")
     axes.set_xscale("log")
     filled = [i for i, count in enumerate(area.counts) if count]
     axes.set_xlim(min(0.1, edges[filled[0]]) if filled else 0.1, 100)
@@ -173,10 +174,10 @@ def _areas(axes: "Axes", area: Histogram) -> None:
 
 
 def _edges(axes: "Axes", edge: Histogram) -> None:
-    """Draw how large images are, by classes of their longer edge."""
+    """Draw the sizes of images, binned by their longer edge."""
     bars = axes.bar(range(len(edge.counts)), edge.counts, width=0.92, color=IMAGES)
     axes.bar_label(bars, [f"{count:,}" if count else "" for count in edge.counts], padding=2, fontsize=7.5)
-    axes.set_title("Images by their longer edge in pixels")
+    axes.set_title("Images by longer edge, pixels")
     borders = [i - 0.5 for i in range(len(edge.edges) + 1)]
     axes.set_xticks(borders, [*(f"{low:,g}" for low in edge.edges), "more"])
     axes.set_ylabel("images")
@@ -184,7 +185,7 @@ def _edges(axes: "Axes", edge: Histogram) -> None:
 
 
 def _counted(axes: "Axes", histogram: Histogram) -> None:
-    """Lay out the linear axis of a histogram's counts, with room for the values above."""
+    """Set up the linear axis of a histogram's counts, with room for values above the bars."""
     from matplotlib.ticker import MaxNLocator
 
     axes.set_ylim(0, 1.12 * max(*histogram.counts, 1))
@@ -194,7 +195,7 @@ def _counted(axes: "Axes", histogram: Histogram) -> None:
 
 
 def _decades(values: Sequence[int]) -> tuple[float, float]:
-    """Return a logarithmic axis's ends: below the decade of the least value, and the largest, a decade off."""
+    """Return the limits of a logarithmic axis that spans at least a decade around the positive values."""
     positive = [value for value in values if value > 0] or [1]
     low = 0.5 * 10.0 ** math.floor(math.log10(min(positive)))
     return low, max(20 * low, float(max(positive)))
@@ -205,7 +206,7 @@ def _short(name: str) -> str:
 
 
 def _page(statistics: Statistics, svg: str) -> str:
-    """Return a page that holds the picture and the totals."""
+    """Return an HTML page with the totals and the picture."""
     totals = ", ".join(
         f"{value:,} {name}"
         for name, value in (

@@ -1,4 +1,4 @@
-"""A few images of a corpus, taken evenly over its data sets, modalities and axes."""
+"""A small sample of images, spread evenly over data sets, modalities and axes."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from catalog.corpus import Corpus
 from catalog.images import IMAGE_KEY, Codes, codes, image_numbers, packed
 
-USUAL = (0.5, 0.95)
-"""Between these ranks by foreground, of the slices of a case, anatomy is seen best."""
+TYPICAL_RANKS = (0.5, 0.95)
+"""Of the slices of a case, ranked by foreground, those between these quantiles show anatomy best."""
 
 T = TypeVar("T")
 
 
 class ImageKey(NamedTuple):
-    """What tells an image from any other; `axis` and `slice` are None for a 2D source."""
+    """What identifies an image; `axis` and `slice` are None for a 2D source."""
 
     dataset: str
     case: str
@@ -31,8 +31,8 @@ class ImageKey(NamedTuple):
     sequence: str | None
 
 
-class MaskPlace(NamedTuple):
-    """A mask's label, and where its pixels are."""
+class SampledMask(NamedTuple):
+    """A mask's label, and the place of its pixels."""
 
     label: str
     mask: str
@@ -41,20 +41,20 @@ class MaskPlace(NamedTuple):
 
 @dataclass(frozen=True)
 class SampledImage:
-    """An image with all its masks; `spacing` is (row, column) in mm, None where either is unknown."""
+    """An image with all its masks; `spacing` is (row, column) in mm, None if either is unknown."""
 
     key: ImageKey
     image: str
     image_index: int | None
     spacing: tuple[float, float] | None
-    masks: tuple[MaskPlace, ...]
+    masks: tuple[SampledMask, ...]
 
 
 def sample_images(corpus: Corpus, count: int, seed: int = 0) -> list[SampledImage]:
     """Return at most `count` images with masks, sorted; the same corpus and seed give the same images.
 
-    Data sets take turns, within them modalities and sequences, within these axes, within these cases. Of a
-    case, slices whose foreground ranks in its upper half come first, except for the very largest.
+    Data sets take turns; within a data set modalities and sequences, then axes, then cases. Of a case, slices whose
+    foreground is in the upper half come first, except for the largest 5 %.
     """
     rng = np.random.default_rng(seed)
     best: dict[tuple[str, ...], list[tuple[float, ImageKey]]] = defaultdict(list)
@@ -65,7 +65,7 @@ def sample_images(corpus: Corpus, count: int, seed: int = 0) -> list[SampledImag
             best[stratum] = sorted(candidates, key=lambda candidate: candidate[0])[:count]
     strata = {stratum: [key for _, key in candidates] for stratum, candidates in best.items()}
     keys = _spread(strata, rng)[:count]
-    return _looked_up(corpus, keys) if keys else []
+    return _look_up(corpus, keys) if keys else []
 
 
 def _stratum(key: ImageKey) -> tuple[str, ...]:
@@ -73,8 +73,8 @@ def _stratum(key: ImageKey) -> tuple[str, ...]:
 
 
 def _spread(strata: dict[tuple[str, ...], list[ImageKey]], rng: np.random.Generator) -> list[ImageKey]:
-    """Return the images of all strata, in the order in which they are worth showing."""
-    # Where there are more data sets than tiles, those that come first are of different modalities.
+    """Return the images of all strata, the most informative first."""
+    # With more data sets than tiles, the first ones have different modalities.
     by_modality: dict[tuple[str, ...], list[str]] = {
         (keys[0].modality, dataset): [dataset] for (dataset, *_), keys in strata.items()
     }
@@ -84,7 +84,7 @@ def _spread(strata: dict[tuple[str, ...], list[ImageKey]], rng: np.random.Genera
 
 
 def _in_turns(strata: dict[tuple[str, ...], list[T]], rng: np.random.Generator) -> list[T]:
-    """Merge lists so that the first parts of their keys take turns, within these the second, and so on."""
+    """Merge lists: the first parts of their keys take turns, within each of them the second parts, and so on."""
     if list(strata) == [()]:
         return strata[()]
     branches: dict[str, dict[tuple[str, ...], list[T]]] = defaultdict(dict)
@@ -100,10 +100,10 @@ def _round_robin(lists: list[list[T]]) -> list[T]:
 
 
 def _candidates(table: pa.Table, draw: NDArray[np.float64], count: int) -> Iterator[tuple[float, ImageKey]]:
-    """Yield the `count` first images of each stratum of some whole cases with their priority, low first.
+    """Yield the first `count` images of each stratum of some whole cases with their priority, lowest first.
 
-    `draw` has two random numbers for each row. The priority of a case's best slice lies between 0 and 1, its
-    second between 1 and 2, and so on: every case is seen once before any is seen twice.
+    `draw` has two random numbers for each row. The priority of a case's best slice is between 0 and 1, that of its
+    second between 1 and 2, and so on: every case appears once before any appears twice.
     """
     image = image_numbers(table)
     first = np.empty(int(image.max()) + 1, np.int64)
@@ -118,8 +118,8 @@ def _candidates(table: pa.Table, draw: NDArray[np.float64], count: int) -> Itera
 
     rank, size = _ranks(series, foreground)
     relative = (rank + 0.5) / size
-    unusual = (relative < USUAL[0]) | (relative > USUAL[1])
-    turn, _ = _ranks(series, unusual + draw[first, 0])
+    atypical = (relative < TYPICAL_RANKS[0]) | (relative > TYPICAL_RANKS[1])
+    turn, _ = _ranks(series, atypical + draw[first, 0])
     priority = turn + draw[first, 1]
     chosen = np.flatnonzero(_ranks(stratum, priority)[0] < count)
     rows = table.select(IMAGE_KEY).take(pa.array(first[chosen])).to_pylist()
@@ -128,7 +128,7 @@ def _candidates(table: pa.Table, draw: NDArray[np.float64], count: int) -> Itera
 
 
 def _ranks(group: Codes, value: NDArray[Any]) -> tuple[Codes, Codes]:
-    """Return for each element its rank by value within its group, from 0, and the size of its group."""
+    """Return the rank of each element by value within its group, from 0, and the size of its group."""
     order = np.lexsort((value, group))
     ordered = group[order]
     starts = np.flatnonzero(np.concatenate([[len(group) > 0], ordered[1:] != ordered[:-1]]))
@@ -139,8 +139,8 @@ def _ranks(group: Codes, value: NDArray[Any]) -> tuple[Codes, Codes]:
     return rank, size
 
 
-def _looked_up(corpus: Corpus, keys: Sequence[ImageKey]) -> list[SampledImage]:
-    """Return the images of these keys with what the catalog says of them, sorted."""
+def _look_up(corpus: Corpus, keys: Sequence[ImageKey]) -> list[SampledImage]:
+    """Return the images of these keys with their rows of the catalog, sorted."""
     wanted = set(keys)
     slices = [key.slice for key in wanted if key.slice is not None]
     where = (
@@ -176,5 +176,5 @@ def _sampled(key: ImageKey, rows: list[dict[str, Any]]) -> SampledImage:
         first["image"],
         first["image_index"],
         None if None in spacing else spacing,
-        tuple(MaskPlace(row["label"], row["mask"], row["mask_index"]) for row in rows),
+        tuple(SampledMask(row["label"], row["mask"], row["mask_index"]) for row in rows),
     )

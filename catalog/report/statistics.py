@@ -1,6 +1,6 @@
-"""What a corpus holds, counted: the numbers behind `curate stats`.
+"""Counts of what a corpus holds: the numbers of `curate stats`.
 
-The catalog is read once, some cases at a time, so that 20 million rows need less than 1 GB of memory.
+The catalog is read once, a few cases at a time, so that 20 million rows need less than 1 GB of memory.
 """
 
 from collections import Counter, defaultdict
@@ -20,26 +20,26 @@ from catalog.images import IMAGE_KEY, Codes, codes, distinct, distinct_pairs, im
 from catalog.schema import MASK_COLUMNS, check_columns
 
 DIMENSIONS = ("modality", "label", "dataset", "anatomy", "axis")
-"""The columns that are always counted by."""
+"""The columns by which images and masks are always counted."""
 
 CASE = ("dataset", "case")
 
 NULL_NAMES = {"axis": "2d", "slice": "2d"}
-"""What a null reads as where it has a meaning; elsewhere it reads `none`."""
+"""The names of nulls that have a meaning; any other null is called `none`."""
 
 MASK_REASONS = frozenset({Reason.SMALL, Reason.WHOLE_SLICE, Reason.VANISHES})
 IMAGE_REASONS = frozenset({Reason.ASPECT, Reason.NO_MASK})
 NOTHING_KEPT = "nothing_kept"
-"""In the funnel of cases: every slice of the case was dropped."""
+"""The reason, in the funnel of cases, if every slice of a case was dropped."""
 
 TAIL = (10, 100, 1_000, 10_000, 100_000)
 AREA_EDGES = (
     0.0,
     *(float(f"{step}e{power}") for power in (-4, -3, -2, -1) for step in (1, 1.25, 1.6, 2, 2.5, 3.15, 4, 5, 6.3, 8)),
 )
-"""Fractions of the slice in the ten steps a decade that ISO 3 prefers (Renard's R10, with 1, 2 and 5)."""
+"""Fractions of the slice, ten steps a decade: the preferred numbers of ISO 3 (Renard's R10)."""
 LONG_EDGES = (0, 64, 128, 256, 512, 1024, 2048, 4096)
-"""Pixels of an image's longer edge."""
+"""Longer edge of an image, pixels."""
 
 GROUP_LIMIT = 2_000_000
 
@@ -54,37 +54,41 @@ class Count(NamedTuple):
 
 
 class Histogram(NamedTuple):
-    """`counts[i]` values lie at or above `edges[i]` and below `edges[i + 1]`; the last class is open."""
+    """`counts[i]` values are in the bin from `edges[i]` up to, but not including, `edges[i + 1]`; the last is open."""
 
     edges: tuple[float, ...]
     counts: tuple[int, ...]
 
     def merged(self, edges: tuple[float, ...]) -> "Histogram":
-        """Return a coarser histogram; its edges must be among this one's, the first included."""
+        """Return a coarser histogram; its edges must be some of this one's, with the first."""
         starts = [self.edges.index(edge) for edge in edges]
         ends = [*starts[1:], len(self.counts)]
         return Histogram(edges, tuple(sum(self.counts[i:j]) for i, j in zip(starts, ends, strict=True)))
 
 
 class Stage(NamedTuple):
-    """What came to one stage: what was kept of it, and what was dropped for which reason."""
+    """One stage of the funnel: how much was kept, and how much was dropped for each reason."""
 
     kept: int
     dropped: Mapping[str, int]
 
     @property
     def seen(self) -> int:
-        """Kept and dropped together."""
+        """The sum of kept and dropped."""
         return self.kept + sum(self.dropped.values())
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """The counts of a corpus; every mapping is sorted by falling count of masks, then by name.
+    """The counts of a corpus; every mapping is sorted by descending number of masks, then by name.
 
-    `by` maps a column to its values: `{"modality": {"CT": Count(images, masks)}}`; null reads `2d` for axis
-    and slice, `none` elsewhere. An image counts for each of its labels. `funnel` has the stages cases, images
-    and masks, and is empty where no drops.parquet lies beside the catalog.
+    Attributes:
+        by: The counts of each value of a column: `{"modality": {"CT": Count(images, masks)}}`. Null is called `2d` for
+            axis and slice, `none` elsewhere. An image counts for each of its labels.
+        drops: Rows of drops.parquet by reason.
+        funnel: The stages cases, images and masks; empty if there is no drops.parquet.
+        area_fraction: Masks by the fraction of the slice they cover.
+        long_edge: Images by their longer edge in pixels.
     """
 
     images: int
@@ -99,12 +103,12 @@ class Statistics:
     long_edge: Histogram
 
     def long_tail(self) -> dict[int, int]:
-        """Return how many labels have fewer than 10, 100, ... masks."""
+        """Return the number of labels with fewer than 10, 100, ... masks."""
         counts = [count.masks for count in self.by["label"].values()]
         return {limit: sum(count < limit for count in counts) for limit in TAIL}
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `curate stats --json` prints."""
+        """Return the content of `curate stats --json`."""
         return {
             "images": self.images,
             "masks": self.masks,
@@ -131,7 +135,7 @@ class Statistics:
         }
 
     def to_rows(self) -> Iterator[tuple[str, str, int, int]]:
-        """Yield (dimension, name, images, masks), the lines of `curate stats --csv`, the total first."""
+        """Yield the rows of `curate stats --csv`, the total first: dimension, name, images, masks."""
         yield "total", "total", self.images, self.masks
         for column, groups in self.by.items():
             for name, count in groups.items():
@@ -139,9 +143,11 @@ class Statistics:
 
 
 def corpus_statistics(corpus: Corpus, by: Sequence[str] = ()) -> Statistics:
-    """Count the corpus, by the five dimensions and the further columns in `by`.
+    """Count the images and masks of a corpus by the five dimensions, and by the columns in `by`.
 
-    Raises CatalogError for an unknown column, or one of more than two million different values.
+    Raises:
+        QueryError: A column does not exist.
+        CatalogError: The catalog is damaged, or a column has more than two million different values.
     """
     check_columns(by)
     tally = _Tally((*DIMENSIONS, *by))
@@ -186,7 +192,7 @@ class _Tally:
         self.long_edge = np.zeros(len(LONG_EDGES), np.int64)
 
     def add(self, table: pa.Table) -> None:
-        """Count a table in."""
+        """Add the counts of a table."""
         image = image_numbers(table)
         is_mask = table["label"].is_valid().to_numpy()
         self.images += int(image.max()) + 1
@@ -196,9 +202,7 @@ class _Tally:
         for column, groups in self.by.items():
             _count(groups, column, table[column], image, is_mask)
             if len(groups) > GROUP_LIMIT:
-                raise CatalogError(
-                    f"{column!r} has more than {GROUP_LIMIT:,} different values: group by another column"
-                )
+                raise CatalogError(f"{column!r} has more than {GROUP_LIMIT:,} different values. Choose another column")
         area = _classes(table["area_fraction"].to_numpy()[is_mask], AREA_EDGES)
         self.area_fraction += np.bincount(area, minlength=len(AREA_EDGES))
         edge = _classes(pc.max_element_wise(table["height"], table["width"]).to_numpy(), LONG_EDGES)
@@ -225,17 +229,17 @@ def _count(
 
 
 def _images(image: Codes, code: Codes, end: int) -> Codes:
-    """Return how many different images have each code below `end`."""
+    """Return the number of different images with each code below `end`."""
     return np.bincount(distinct(image * end + code) % end, minlength=end)
 
 
 def _classes(values: NDArray[Any], edges: Sequence[float]) -> Codes:
-    """Return the class of each value in a Histogram; edges are rounded as the values are."""
+    """Return the bin of each value in a Histogram; edges are rounded to the values' dtype."""
     return np.searchsorted(np.asarray(edges[1:], values.dtype), values, side="right")
 
 
 def _drops(corpus: Corpus, tally: _Tally) -> tuple[dict[str, int], dict[str, Stage]]:
-    """Return how often each reason stands in drops.parquet, and the funnel."""
+    """Return the count of each reason in drops.parquet, and the funnel."""
     if corpus.drops is None:
         return {}, {}
     reasons: Counter[str] = Counter()
@@ -248,7 +252,7 @@ def _drops(corpus: Corpus, tally: _Tally) -> tuple[dict[str, int], dict[str, Sta
             reasons[reason] += int(np.count_nonzero(rows))
             stage = NOTHING_KEPT if reason in MASK_REASONS | IMAGE_REASONS else reason
             dropped[stage].append(distinct_pairs(table.filter(pa.array(rows)), CASE))
-    drops = _falling(reasons)
+    drops = _descending(reasons)
     return drops, {
         "cases": _case_stage(tally.cases, dropped),
         "images": Stage(tally.images, {name: n for name, n in drops.items() if name in IMAGE_REASONS}),
@@ -257,9 +261,9 @@ def _drops(corpus: Corpus, tally: _Tally) -> tuple[dict[str, int], dict[str, Sta
 
 
 def _case_stage(kept: list[pa.Table], dropped: Mapping[str, list[pa.Table]]) -> Stage:
-    """Return how many cases came through; a case is counted once, dropped only if nothing of it was kept.
+    """Return how many cases were kept and dropped; a case is dropped if nothing of it was kept, and counted once.
 
-    Of several reasons the first by name counts, and `nothing_kept` only where there is no other.
+    Of several reasons the first by name counts; `nothing_kept` counts only if there is no other.
     """
     known = pa.concat_tables([_NO_CASE, *kept])
     counts = {}
@@ -267,14 +271,14 @@ def _case_stage(kept: list[pa.Table], dropped: Mapping[str, list[pa.Table]]) -> 
         new = _without_repeats(dropped[reason]).join(known, CASE, join_type="left anti")
         counts[reason] = len(new)
         known = pa.concat_tables([known, new])
-    return Stage(sum(map(len, kept)), _falling(counts))
+    return Stage(sum(map(len, kept)), _descending(counts))
 
 
 def _without_repeats(tables: list[pa.Table]) -> pa.Table:
-    """Return the distinct rows of some tables of strings."""
+    """Return the distinct rows of tables of strings."""
     table = pa.concat_tables(tables or [_NO_CASE])
     return table.group_by(table.column_names).aggregate([])
 
 
-def _falling(counts: Mapping[str, int]) -> dict[str, int]:
+def _descending(counts: Mapping[str, int]) -> dict[str, int]:
     return {name: n for name, n in sorted(counts.items(), key=lambda item: (-item[1], item[0])) if n}

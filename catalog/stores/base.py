@@ -56,8 +56,12 @@ class CaseWriter(Protocol):
     def image(self, name: str, pixels: "Pixels") -> Place:
         """Write the slice `name`: grey (h, w) or RGB (h, w, 3)."""
 
-    def mask(self, name: str, bits: "Pixels", width: int) -> Place:
-        """Write a mask of the last slice, packed as (h, ceil(width / 8)); `bits` may be overwritten afterwards."""
+    def mask(self, name: str, bits: "Pixels", width: int, rows: tuple[int, int] | None = None) -> Place:
+        """Write a mask of the last slice.
+
+        `bits` (h, ceil(width / 8)) are packed along the rows, and may be overwritten afterwards. `rows` is the range of
+        rows that hold the mask, None: all of them.
+        """
 
     def close(self) -> None:
         """Write whatever is still in memory: the case is complete."""

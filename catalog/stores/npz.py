@@ -66,7 +66,7 @@ class NpzWriter:
         self._path, self._pixels, self._masks, self._names = f"{self._folder}{name}.npz", pixels, [], []
         return Place(self._path, None)
 
-    def mask(self, name: str, bits: Pixels, width: int) -> Place:
+    def mask(self, name: str, bits: Pixels, width: int, rows: tuple[int, int] | None = None) -> Place:
         """Add a mask to the slice."""
         self._masks.append(bits.copy())
         self._names.append(name)

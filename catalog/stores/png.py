@@ -54,9 +54,9 @@ class PngWriter:
         """Write a slice."""
         return self._write(f"{self._images}{name}.png", encode_image(pixels))
 
-    def mask(self, name: str, bits: Pixels, width: int) -> Place:
+    def mask(self, name: str, bits: Pixels, width: int, rows: tuple[int, int] | None = None) -> Place:
         """Write a mask."""
-        return self._write(f"{self._masks}{name}.png", encode_bits(bits, width))
+        return self._write(f"{self._masks}{name}.png", encode_bits(bits, width, rows))
 
     def close(self) -> None:
         """Do nothing: everything is written."""

@@ -112,9 +112,9 @@ class ShardWriter:
         self._rows += 1
         return Place("", self._rows - 1)
 
-    def mask(self, name: str, bits: Pixels, width: int) -> Place:
+    def mask(self, name: str, bits: Pixels, width: int, rows: tuple[int, int] | None = None) -> Place:
         """Add a mask to the slice."""
-        data = encode_bits(bits, width)
+        data = encode_bits(bits, width, rows)
         self._masks[-1].append(data)
         self._mask_names[-1].append(name)
         self._bytes += len(data)

@@ -1,15 +1,12 @@
 """`curate run`: convert data sets into a corpus."""
 
 import dataclasses
-import os
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from catalog.sizes import parse_size
 from catalog.stores.registry import store_names, store_records
 from curate.cli.app import DEFAULT_CORPUS, JsonOption, RecipeArguments, app, load_recipes, print_json
 
@@ -18,14 +15,8 @@ if TYPE_CHECKING:
     from curate.run.plan import Options
 
 STORES_HELP = (
-    "How pixels are kept. " + "; ".join(f"{record.name}: {record.summary}" for record in store_records()) + "."
+    "Storage of the pixels. " + "; ".join(f"{record.name}: {record.summary}" for record in store_records()) + "."
 )
-
-
-def _known_store(name: str) -> str:
-    if name not in store_names():
-        raise typer.BadParameter(f"{name!r} is not one of {', '.join(store_names())}")
-    return name
 
 
 @app.command()
@@ -38,25 +29,25 @@ def run(
             help="Folder of the unpacked data set.  [default: $MEDCORPUS_SOURCES/RECIPE, else sources/RECIPE]"
         ),
     ] = None,
-    store: Annotated[
-        str, typer.Option(metavar="|".join(store_names()), callback=_known_store, help=STORES_HELP)
-    ] = store_names()[0],
-    axes: Annotated[str | None, typer.Option(help="Slice axes in place of the recipe's, such as z or x,y,z.")] = None,
+    store: Annotated[str, typer.Option(metavar="|".join(store_names()), help=STORES_HELP)] = store_names()[0],
+    axes: Annotated[str | None, typer.Option(help="Override the recipe's slice axes, such as z or x,y,z.")] = None,
     window: Annotated[
         str | None,
-        typer.Option(help="Window in place of the recipe's: abdomen, lung, percentile, minmax, 40/400, ..."),
+        typer.Option(help="Override the recipe's window: abdomen, lung, percentile, minmax, 40/400, ..."),
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Take the first N cases only.")] = None,
-    include: Annotated[list[str] | None, typer.Option(help="Take cases that match this glob; repeatable.")] = None,
-    exclude: Annotated[list[str] | None, typer.Option(help="Leave out cases that match this glob; repeatable.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes.  [default: one a core]")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Convert only the first N cases.")] = None,
+    include: Annotated[
+        list[str] | None, typer.Option(help="Convert only cases that match this glob; repeatable.")
+    ] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="Skip cases that match this glob; repeatable.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes.  [default: one per core]")] = None,
     memory: Annotated[
         str | None,
-        typer.Option(help="Memory of all workers together, such as 8G.  [default: 80 % of this machine's]"),
+        typer.Option(help="Memory for all workers together, such as 8G.  [default: 80 % of the machine's]"),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first case that fails.")] = False,
     strict_warnings: Annotated[
-        bool, typer.Option("--strict-warnings", help="Exit with status 1 where a case has a warning.")
+        bool, typer.Option("--strict-warnings", help="Exit with status 1 if a case has a warning.")
     ] = False,
     keep_empty: Annotated[bool, typer.Option("--keep-empty", help="Keep images without any mask.")] = False,
     replace: Annotated[
@@ -69,16 +60,31 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Convert a data set into a corpus; finished cases are skipped."""
-    from curate.discovery.source import source_folder
-
-    _refuse_url(out, "--out")
-    if source is not None:
-        _refuse_url(source, "--source")
     loaded = load_recipes(recipes)
+    from curate.discovery.source import source_folder
+    from curate.errors import OptionError
+    from curate.run.options import local_path, run_options
+
+    try:
+        out = local_path("out", out)
+        source = None if source is None else local_path("source", source)
+        options = run_options(
+            store=store,
+            axes=axes,
+            window=window,
+            limit=limit,
+            include=include or (),
+            exclude=exclude or (),
+            workers=workers,
+            memory=memory,
+            strict=strict,
+            strict_warnings=strict_warnings,
+            keep_empty=keep_empty,
+            replace=replace,
+        )
+    except OptionError as error:
+        raise typer.BadParameter(error.detail, param_hint=f"--{error.option}") from None
     sources = [source_folder(recipe, source).absolute() for recipe in loaded]
-    options = _options(
-        store, axes, window, limit, include, exclude, workers, memory, strict, strict_warnings, keep_empty, replace
-    )
     if dry_run:
         _estimate(loaded, sources, out, options, as_json)
         return
@@ -117,76 +123,3 @@ def _estimate(recipes: "list[Recipe]", sources: list[Path], out: Path, options: 
         return
     for one in estimates:
         print_estimate(one, options.workers)
-
-
-def _refuse_url(path: Path, option: str) -> None:
-    """Refuse `s3://...`: as a local path it would make a folder called `s3:`."""
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
-        raise typer.BadParameter(f"{str(path)!r} is a URL; only local folders are supported", param_hint=option)
-
-
-def _options(
-    store: str,
-    axes: str | None,
-    window: str | None,
-    limit: int | None,
-    include: list[str] | None,
-    exclude: list[str] | None,
-    workers: int | None,
-    memory: str | None,
-    strict: bool,
-    strict_warnings: bool,
-    keep_empty: bool,
-    replace: bool,
-) -> "Options":
-    from curate.imaging.volume import AXES
-    from curate.imaging.window import parse_window
-    from curate.run.plan import LEAST_MEMORY, WORKER_BYTES, Options
-
-    chosen = tuple(axes.replace(",", "")) if axes else None
-    if chosen and (not set(chosen) <= set(AXES) or len(set(chosen)) < len(chosen)):
-        raise typer.BadParameter(f"{axes!r} is not made of x, y and z", param_hint="--axes")
-    try:
-        parsed = parse_window(window) if window else None
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--window") from error
-    limit_bytes = _bytes(memory) if memory else _default_memory()
-    if limit_bytes < LEAST_MEMORY:
-        raise typer.BadParameter(
-            f"{memory} is too little: a worker takes {WORKER_BYTES >> 20} MB and three times the decoded volume; "
-            f"give at least {LEAST_MEMORY >> 20}M",
-            param_hint="--memory",
-        )
-    return Options(
-        store=store,
-        axes=chosen,
-        window=parsed,
-        limit=limit,
-        include=tuple(include or ()),
-        exclude=tuple(exclude or ()),
-        workers=workers or _cores(),
-        memory=limit_bytes,
-        strict=strict,
-        strict_warnings=strict_warnings,
-        keep_empty=keep_empty,
-        replace=replace,
-    )
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _bytes(text: str) -> int:
-    try:
-        return parse_size(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--memory") from None
-
-
-def _default_memory() -> int:
-    try:
-        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError, AttributeError):
-        total = 8 << 30
-    return int(total * 0.8)

@@ -9,6 +9,8 @@ from catalog.names import modality_token, safe_part
 from curate.discovery.images import FoundImage, find_images, near_misses, some, subsample
 from curate.discovery.label_files import find_labels, words_as_labels
 from curate.discovery.patients import Patients
+from curate.discovery.source import refuse_incomplete
+from curate.discovery.splits import Splits
 from curate.errors import RunError, SourceError
 from curate.inputs import FileInput, Input
 from curate.paths.listing import Folders
@@ -23,7 +25,8 @@ class Case:
     """One image with its labels: the unit of work.
 
     `group` is the index into the recipe's groups. `labels` holds (word, input): the word that stood for `{label}`, or
-    ''; it is empty if there is no label file.
+    ''; it is empty if there is no label file. `split` is the official one (train, val, test), None if the recipe has
+    none for the case.
     """
 
     dataset: str
@@ -32,6 +35,7 @@ class Case:
     group: int
     image: Input
     labels: tuple[tuple[str, Input], ...]
+    split: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,9 +57,11 @@ class Found:
 def find_cases(recipe: Recipe, source: Path) -> Found:
     """Find the cases of a recipe in a source folder.
 
-    A case whose label files are missing comes back with empty `labels`. Raises SourceError where no image or
-    no patient table is found, RunError where two files map to the same case id.
+    A case whose label files are missing comes back with empty `labels`, unless its group skips such cases. Raises
+    SourceError where no image or no patient table is found and for an incomplete recipe without cases, RunError where
+    two files map to the same case id.
     """
+    refuse_incomplete(recipe)
     folders = Folders(source)
     patterns = [parse_pattern(group.image) for group in recipe.groups]
     images = find_images(recipe, folders, patterns)
@@ -64,22 +70,28 @@ def find_cases(recipe: Recipe, source: Path) -> Found:
     reasons = {safe_part(case): reason for case, reason in recipe.exclude.items()}
     _refuse_twins(recipe, [image for image in images if image.case not in reasons])
     chosen = [image for index in range(len(patterns)) for image in subsample(recipe, images, index)]
-    patients = Patients(recipe, folders)
+    patients, splits = Patients(recipe, folders), Splits(recipe, folders)
     labels = [None if group.label is None else parse_pattern(group.label) for group in recipe.groups]
-    cases, unnamed = [], Counter[str]()
+    cases, unnamed, unlabelled = [], Counter[str](), 0
     for image in chosen:
         if image.case in reasons:
             continue
-        found = find_labels(recipe.groups[image.group], labels[image.group], folders, image.fields)
+        group = recipe.groups[image.group]
+        found = find_labels(group, labels[image.group], folders, image.fields)
         unnamed.update(found.unnamed)
+        if group.label is not None and group.missing_labels == "skip" and not found.files:
+            unlabelled += 1
+            continue
+        patient = patients.of(image)
         cases.append(
             Case(
                 dataset=recipe.name,
                 case=image.case,
-                patient=patients.of(image),
+                patient=patient,
                 group=image.group,
                 image=FileInput(source, image.path),
                 labels=tuple((word, FileInput(source, path)) for word, path in found.files),
+                split=splits.of(image, patient),
             )
         )
     excluded = sorted({image.case for image in chosen} & reasons.keys())
@@ -90,9 +102,10 @@ def find_cases(recipe: Recipe, source: Path) -> Found:
         excluded=tuple((case, reasons[case]) for case in excluded),
         unnamed=dict(sorted(unnamed.items())),
         warnings=(
-            *_unexpected(recipe, images, reasons),
+            *_unexpected(recipe, images, reasons, unlabelled),
             *near_misses(patterns, folders),
             *patients.warnings(),
+            *splits.warnings(),
             *folders.warnings,
         ),
     )
@@ -116,7 +129,9 @@ def _refuse_twins(recipe: Recipe, images: list[FoundImage]) -> None:
         )
 
 
-def _unexpected(recipe: Recipe, images: list[FoundImage], reasons: dict[str, str]) -> Iterator[str]:
+def _unexpected(recipe: Recipe, images: list[FoundImage], reasons: dict[str, str], unlabelled: int) -> Iterator[str]:
+    if unlabelled:
+        yield f"{unlabelled} images without a label file are left out, as the recipe says"
     found = {"cases": len({image.case for image in images}), "images": len(images)}
     for what, number in recipe.expect.items():
         if found[what] != number:

@@ -1,10 +1,10 @@
 """Patients: which patient an image is of."""
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
 from curate.discovery.images import FoundImage, some
+from curate.discovery.tables import read_table
 from curate.errors import SourceError
 from curate.paths.listing import Folders
 from curate.paths.pattern import render
@@ -41,27 +41,7 @@ class Patients:
 
 
 def _read_table(table: PatientTable, source: Path) -> dict[str, str]:
-    """Return case to patient of a CSV file (comma, semicolon or tab; UTF-8)."""
-    path = source / table.csv
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        first = text.partition("\n")[0]
-        rows = list(csv.reader(text.splitlines(), delimiter=max(",;\t", key=first.count)))
+        return read_table(source / table.csv, table.case, table.patient, "patient")
     except FileNotFoundError:
         raise SourceError(f"the recipe's patient table {table.csv} is not in {source}") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SourceError(f"the patient table {path} cannot be read: {error}") from None
-    header = [column.strip() for column in rows[0]] if rows else []
-    missing = [column for column in (table.case, table.patient) if column not in header]
-    if missing:
-        columns = ", ".join(header) or "(none)"
-        raise SourceError(f"the patient table {path} has no column {' and '.join(missing)}; it has: {columns}")
-    at_case, at_patient = header.index(table.case), header.index(table.patient)
-    patients: dict[str, str] = {}
-    for number, row in enumerate(rows[1:], 2):
-        if len(row) <= max(at_case, at_patient) or not row[at_case].strip() or not row[at_patient].strip():
-            continue
-        case, patient = row[at_case].strip(), row[at_patient].strip()
-        if patients.setdefault(case, patient) != patient:
-            raise SourceError(f"{path}:{number}: case {case!r} has two patients: {patients[case]!r}, {patient!r}")
-    return patients

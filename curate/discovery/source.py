@@ -18,8 +18,9 @@ def source_folder(recipe: Recipe, given: Path | None = None) -> Path:
 
     `given` (--source) wins over the recipe's own `source`, and that over a folder of the recipe's file name in
     $MEDCORPUS_SOURCES, or in ./sources. Packages are found without being imported. Raises SourceError where there is no
-    such folder.
+    such folder, and for an incomplete recipe.
     """
+    refuse_incomplete(recipe)
     if given is not None:
         return _checked(given.expanduser(), "pass the unpacked data set with --source")
     if recipe.source is None:
@@ -28,6 +29,12 @@ def source_folder(recipe: Recipe, given: Path | None = None) -> Path:
         path = Path(recipe.source).expanduser()
         return _checked(path, f"the recipe {recipe.name} names it; pass the unpacked data set with --source")
     return _in_package(recipe, recipe.source.removeprefix("package:"))
+
+
+def refuse_incomplete(recipe: Recipe) -> None:
+    """Raise SourceError for a recipe without cases, which says why it has none."""
+    if not recipe.groups:
+        raise SourceError(f"{recipe.name} cannot be curated yet: {recipe.reason}")
 
 
 def _default(recipe: Recipe) -> Path:

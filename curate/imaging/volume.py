@@ -75,15 +75,15 @@ class Frame:
         return count - 1 - position if self.radiological else position
 
 
-def checked_affine(affine: Affine) -> Affine:
-    """Return `affine` as float64; raises CaseError if it is singular or not finite."""
+def checked_affine(affine: Affine, name: str = "the image") -> Affine:
+    """Return `affine` as float64; raises CaseError, naming the file, if it is singular or not finite."""
     affine = np.asarray(affine, np.float64)
     spacing = voxel_spacing(affine)
     # normalised by spacing, since the determinant shrinks with the voxel: 1e-17 mm^3 in electron microscopy
     if not (np.isfinite(affine).all() and spacing.all() and abs(np.linalg.det(affine[:3, :3] / spacing)) > 1e-6):
         raise CaseError(
             Reason.GEOMETRY,
-            f"the header's affine is singular or not finite: {affine[:3].tolist()}; correct the header",
+            f"{name}: the affine of its header is singular or not finite: {affine[:3].tolist()}; correct the header",
         )
     return affine
 

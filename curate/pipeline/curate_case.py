@@ -140,7 +140,7 @@ def _store_slice(
     for mask in one.masks:
         draw_bits(mask.runs, canvas)
         label_id = task.label_ids[labels[mask.label].name]
-        mask_place = store.mask(mask_name(name, label_id, mask.instance), canvas, width)
+        mask_place = store.mask(mask_name(name, label_id, mask.instance), canvas, width, (mask.y0, mask.y1))
         masks.append((mask, mask_place, bits_hash(canvas, width)))
         canvas[mask.y0 : mask.y1] = 0
     return ImageRow(
@@ -167,6 +167,7 @@ def _constants(task: Task) -> dict[str, Any]:
         "dataset": case.dataset,
         "case": case.case,
         "patient": case.patient,
+        "split": case.split,
         "source_image": case.image.name,
     }
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from catalog.drop_reasons import Reason
 from curate.errors import CaseError
+from curate.imaging.apply_window import apply_window, window_bounds
 from curate.imaging.volume import Frame, Volume, frame_of, to_frame
-from curate.imaging.window import apply_window, window_bounds
 from curate.labels.base import Decoded, LabelFile
 from curate.labels.registry import ENCODINGS
 from curate.masks.select import Layer

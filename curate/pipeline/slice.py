@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from catalog.drop_reasons import Reason
 from curate.errors import CaseError
+from curate.imaging.apply_window import apply_window, window_bounds
 from curate.imaging.slices import Plane, plane_spacing, square_size, stack, too_narrow
-from curate.imaging.window import apply_window, window_bounds
 from curate.ledger.rows import DropRow
 from curate.masks.select import DroppedMask, Layer, Mask, find_masks
 from curate.masks.unions import find_unions, union_labels

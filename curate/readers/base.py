@@ -54,6 +54,8 @@ class SeveralVolumesError(CaseError):
     `curate.readers` adds what to do, which is not the same for an image and for a label.
     """
 
+    code = "volumes"
+
 
 def choose(name: str, count: int, channel: int | None, what: str) -> int:
     """Return which of `count` volumes `channel` stands for; `what` describes the file, such as `4D (4 x 3 x 5 x 6)`.

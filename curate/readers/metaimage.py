@@ -62,10 +62,10 @@ def read_header(path: Path) -> Header:
 def read(path: Path, channels: Channels = (None,)) -> list[Volume]:
     """Return a 3D file, or volumes of a 4D or multi-sample one, in the stored dtype."""
     header = _parse(path)
-    what = f"{len(header.size)}D ({' x '.join(map(str, header.shape))})"
+    what = f"{len(header.shape)}D ({' x '.join(map(str, header.shape))})"
     count = header.samples if len(header.size) < 4 else header.size[3]
     chosen = [choose(path.name, count, channel, what) for channel in channels]
-    affine = checked_affine(header.affine)
+    affine = checked_affine(header.affine, path.name)
     i, j, k = (*header.size, 1, 1)[:3]
     if header.samples > 1:
         voxels = np.moveaxis(read_voxels(path.name, (k, j, i, count), header.encoded), -1, 0)

@@ -13,7 +13,7 @@ from curate.errors import CaseError
 from curate.imaging.volume import Affine, Volume, checked_affine
 from curate.readers.base import Channels, Header, choose
 from curate.readers.nifti_header import Geometry, NiftiHeader, geometry_of, parse_header
-from curate.readers.streams import MAX_DEFLATE_RATIO, check_end, fill, open_stream, skip
+from curate.readers.streams import MAX_DEFLATE_RATIO, fill, skip, through_stream
 
 _OTHER_HALF = {".hdr": ".img", ".img": ".hdr"}
 
@@ -33,11 +33,8 @@ def read(path: Path, channels: Channels = (None,)) -> list[Volume]:
     shape, count = _spatial(header)
     chosen = [_choose(path, sizes, channel, count, header.samples > 1) for channel in channels]
     size = prod(shape) * header.samples * header.dtype.itemsize
-    with open_stream(data) as file:
-        skip(file, header.offset)
-        raw = _volumes(file, size, [index for index, _ in chosen])
-        if max(index for index, _ in chosen) == count - 1:
-            check_end(file, data)
+    wanted = sorted({index for index, _ in chosen})
+    raw = through_stream(data, lambda file: _volumes(file, header.offset, size, wanted, count))
     slope, intercept = header.scaling
     geometry = _geometry(path, header)
     return [
@@ -68,8 +65,7 @@ def _parsed(path: Path) -> tuple[NiftiHeader, Path]:
     head, data = (path, path) if other is None else (path, other) if _kind(path) == ".hdr" else (other, path)
     if not head.exists() and head is not path:
         raise FileNotFoundError(f"{head.name}, the header of {path.name}, is missing")
-    with open_stream(head) as file:
-        header = parse_header(file, path.name, pair=other is not None)
+    header = through_stream(head, lambda file: parse_header(file, path.name, pair=other is not None))
     data = head if header.single else data
     if not data.exists():
         raise FileNotFoundError(f"{data.name}, which holds the voxels of {path.name}, is missing")
@@ -114,15 +110,20 @@ def _choose(path: Path, sizes: Header, channel: int | None, count: int, colour: 
     return choose(path.name, count, channel, f"{dimensions}D ({' x '.join(map(str, sizes.shape))})"), None
 
 
-def _volumes(file: IO[bytes], size: int, wanted: Sequence[int]) -> dict[int, NDArray[np.uint8]]:
-    """Return the bytes of the volumes `wanted`, each of `size` bytes, reading the stream once."""
+def _volumes(
+    file: IO[bytes], offset: int, size: int, wanted: Sequence[int], count: int
+) -> dict[int, NDArray[np.uint8]]:
+    """Return the bytes of the volumes `wanted` of `count`, each of `size` bytes, reading the stream once."""
     raw: dict[int, NDArray[np.uint8]] = {}
+    skip(file, offset)
     at = 0
-    for index in sorted(set(wanted)):
+    for index in wanted:
         skip(file, (index - at) * size)
         raw[index] = np.empty(size, np.uint8)
         fill(file, raw[index].data)
         at = index + 1
+    if at == count:
+        file.read(1)  # at the end of the stream gzip compares the checksum
     return raw
 
 
@@ -138,7 +139,7 @@ def _voxels(raw: NDArray[np.uint8], header: NiftiHeader, shape: Sequence[int], s
 def _geometry(path: Path, header: NiftiHeader) -> Geometry:
     mat = _mat_file(path)
     if header.analyze and mat.exists():
-        return Geometry(checked_affine(_spm_affine(mat)))
+        return Geometry(checked_affine(_spm_affine(mat), mat.name))
     return geometry_of(header)
 
 

@@ -146,7 +146,7 @@ def geometry_of(header: NiftiHeader) -> Geometry:
     spacing = _spacing(header)
     if header.analyze:
         affine, unplaced = _analyze_affine(header, spacing)
-        return Geometry(checked_affine(affine), unplaced=unplaced)
+        return Geometry(checked_affine(affine, header.name), unplaced=unplaced)
     codes = [int(header.fields[f"{form}_code"]) for form in ("sform", "qform")]
     sform, qform = (1 <= code <= 5 for code in codes)
     to_mm = np.diag([*[_MM.get(int(header.fields["xyzt_units"]) & 7, 1.0)] * 3, 1.0])
@@ -156,8 +156,8 @@ def geometry_of(header: NiftiHeader) -> Geometry:
     if qform:
         forms.append(to_mm @ _qform(header, spacing, required=not forms))
     if not forms:
-        return Geometry(checked_affine(to_mm @ _base_affine(header, spacing)), unplaced=True)
-    affine = checked_affine(forms[0])
+        return Geometry(checked_affine(to_mm @ _base_affine(header, spacing), header.name), unplaced=True)
+    affine = checked_affine(forms[0], header.name)
     other = forms[1] if len(forms) > 1 and _is_invertible(forms[1]) else None
     if other is not None:
         i, j, k = (*header.shape, 1, 1)[:3]

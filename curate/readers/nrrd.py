@@ -79,7 +79,7 @@ def read(path: Path, channels: Channels = (None,)) -> list[Volume]:
     count = 1 if header.channel is None else header.size[header.channel]
     what = f"{len(header.shape)}D ({' x '.join(map(str, header.shape))})"
     chosen = [choose(path.name, count, channel, what) for channel in channels]
-    affine = checked_affine(header.affine)
+    affine = checked_affine(header.affine, path.name)
     voxels = read_voxels(path.name, header.size[::-1], header.encoded)
     if header.channel is not None:
         voxels = np.moveaxis(voxels, len(header.size) - 1 - header.channel, 0)

@@ -89,8 +89,11 @@ def affine_of(fields: Fields, spatial: Sequence[int], directions: Sequence[Direc
         units = _quoted(fields["spaceunits"], space, "space units")
         to_mm[: min(space, 3)] = [_to_mm(unit, "space units") for unit in units[:3]]
     affine = np.eye(4)
-    affine[:3, :3], affine[:3, 3] = matrix, origin
-    return lps_to_ras(np.diag([*(to_mm * to_lps), 1.0]) @ affine), placed
+    signs = np.array(to_lps)
+    # without directions axes run to the left, to the back and to the head, whatever the space, as in ITK
+    affine[:3, :3] = matrix if "spacedirections" not in fields else signs[:, np.newaxis] * matrix
+    affine[:3, 3] = signs * origin
+    return lps_to_ras(np.diag([*to_mm, 1.0]) @ affine), placed
 
 
 def _columns(vectors: Sequence[Direction]) -> NDArray[np.float64]:

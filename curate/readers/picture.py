@@ -3,6 +3,7 @@
 Pillow opens them; what it would reduce to 8 bits, colour of 16 bits, is decoded by OpenCV.
 """
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,12 @@ def _orientation(image: ImageFile.ImageFile) -> int:
     """Return the EXIF orientation; of a PNG only where EXIF stands before the pixels, or after they are loaded."""
     if image.format == "GIF" or (image.format == "PNG" and "exif" not in image.info):
         return UPRIGHT
-    value = image.getexif().get(TAG, UPRIGHT)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's own words on damaged data, without a file name
+            value = image.getexif().get(TAG, UPRIGHT)
+    except Exception:  # damaged EXIF data can raise anything; the pixels do not depend on them
+        return UPRIGHT
     return value if value in range(1, 9) else UPRIGHT
 
 

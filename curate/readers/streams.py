@@ -1,10 +1,16 @@
 """Byte streams: files that may be gzip, read straight into a buffer by isal."""
 
+import io
+import os
 import zlib
+from collections.abc import Callable
+from gzip import BadGzipFile
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, TypeVar, cast
 
 from isal import igzip
+
+T = TypeVar("T")
 
 MAX_DEFLATE_RATIO = 1032
 """The most bytes a byte of deflate can become (zlib's technical notes, zlib.net/zlib_tech.html)."""
@@ -14,20 +20,32 @@ GZIP = b"\x1f\x8b"
 _CHUNK = 1 << 14
 
 
-def open_stream(path: Path) -> IO[bytes]:
-    """Open for reading; the content, not the name, says whether it is gzip (both are met under either name)."""
+def through_stream(path: Path, use: Callable[[IO[bytes]], T]) -> T:
+    """Return what `use` makes of the content of a file, which gzip may have packed, whatever the name says.
+
+    isal inflates straight into the buffers of `use`. What follows a complete gzip member is ignored, as gunzip, nibabel
+    and ITK do: isal reads ahead and cannot tell it from a member that is cut short, so zlib then has the last word.
+    """
     with path.open("rb") as file:
-        zipped = file.read(2) == GZIP
-    if not zipped:
-        return path.open("rb")
-    return cast("IO[bytes]", igzip.open(path, "rb"))
+        if file.read(len(GZIP)) != GZIP:
+            file.seek(0)
+            return use(file)
+    try:
+        with igzip.open(path, "rb") as file:
+            return use(cast("IO[bytes]", file))
+    except (EOFError, BadGzipFile):
+        with _Members(path) as members:
+            return use(cast("IO[bytes]", members))
 
 
 def read_exactly(file: IO[bytes], count: int) -> bytes:
     """Return the next `count` bytes; raises EOFError where there are fewer."""
-    data = file.read(count)
-    if len(data) != count:
-        raise EOFError("the file ends inside its header")
+    data = b""
+    while len(data) < count:
+        chunk = file.read(count - len(data))
+        if not chunk:
+            raise EOFError("the file ends inside its header")
+        data += chunk
     return data
 
 
@@ -50,35 +68,46 @@ def fill(file: IO[bytes], buffer: memoryview) -> None:
         done += count
 
 
-def check_end(file: IO[bytes], path: Path, start: int = 0) -> None:
-    """Read on from the last voxel, so that gzip compares its checksum.
+class _Members(io.RawIOBase):
+    """A gzip file by zlib: whole members, and nothing of what follows them; slower than isal."""
 
-    `start` is where the gzip stream begins in the file at `path`. What follows a complete member and is not gzip is
-    ignored, as gunzip and ITK do; raises where the member itself is damaged or cut short.
-    """
-    length = file.tell() if hasattr(file, "tell") else 0
-    try:
-        file.read(1)
-    except Exception:
-        # isal has one error for a member cut short and for a few bytes after a whole one
-        if not _is_complete(path, start, length):
-            raise
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb")
+        self._inflater = zlib.decompressobj(31)
+        self._first, self._begun, self._ended = True, False, False
 
+    def readable(self) -> bool:
+        """Return True: it is for reading."""
+        return True
 
-def _is_complete(path: Path, start: int, length: int) -> bool:
-    """Tell whether whole gzip members give at least `length` bytes, checksums compared."""
-    done, inflater = 0, zlib.decompressobj(31)
-    try:
-        with path.open("rb") as file:
-            file.seek(start)
-            data = b""
-            while data or (data := file.read(_CHUNK)):
-                done += len(inflater.decompress(data))
-                data = inflater.unused_data
-                if inflater.eof:
-                    if done >= length:
-                        return True
-                    inflater = zlib.decompressobj(31)
-    except zlib.error:
-        pass
-    return False
+    def readinto(self, buffer: Any) -> int:
+        """Inflate into a buffer; raises EOFError where a member is cut short, zlib.error where it is damaged."""
+        while not self._ended:
+            try:
+                inflated = self._more(len(buffer))
+            except (EOFError, zlib.error):
+                if self._first or self._begun:
+                    raise
+                break  # no member has begun: it is something else
+            if inflated:
+                buffer[: len(inflated)] = inflated
+                return len(inflated)
+        self._ended = True
+        return 0
+
+    def _more(self, most: int) -> bytes:
+        data = self._inflater.unconsumed_tail or self._file.read(_CHUNK)
+        if not data:
+            raise EOFError("the file ends inside its compressed data")
+        inflated = self._inflater.decompress(data, most)
+        self._begun = self._begun or bool(inflated)
+        if self._inflater.eof:
+            self._file.seek(-len(self._inflater.unused_data), os.SEEK_CUR)
+            self._inflater = zlib.decompressobj(31)
+            self._first = self._begun = False
+        return inflated
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        super().close()

@@ -12,7 +12,10 @@ _CURATE = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class RecipeInfo:
-    """An entry in the list of recipes; `recipe` is the name to type, `labels` the number of distinct labels."""
+    """An entry in the list of recipes; `recipe` is the name to type, `labels` the number of distinct labels.
+
+    `status` is seen, recalled or incomplete (then `reason` says why), and None for recipes of samples and demos.
+    """
 
     recipe: str
     path: Path
@@ -22,6 +25,11 @@ class RecipeInfo:
     license: str
     redistributable: bool | None
     labels: int
+    commercial: bool | None
+    anatomies: tuple[str, ...]
+    status: str | None
+    reason: str | None
+    doi: str | None
 
 
 def recipes_folder() -> Path:
@@ -75,10 +83,15 @@ def list_recipes() -> list[RecipeInfo]:
                 path=path,
                 name=recipe.name,
                 title=recipe.title,
-                modalities=tuple(dict.fromkeys(c.modality for g in recipe.groups for c in g.channels)),
+                modalities=recipe.modalities,
                 license=recipe.license.name,
                 redistributable=recipe.license.redistributable,
                 labels=len({label.name for group in recipe.groups for label in group.labels}),
+                commercial=recipe.license.commercial,
+                anatomies=recipe.anatomies,
+                status=recipe.status,
+                reason=recipe.reason,
+                doi=recipe.doi,
             )
         )
     return infos

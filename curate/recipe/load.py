@@ -33,6 +33,8 @@ _PATTERNS = {
     model.SEQUENCE_PATTERN: "lower-case letters and digits, such as flair or t1c",
     model.URL_PATTERN: "an address that begins with https:// or http://",
     model.CHANNEL_PATTERN: "channel indices from 0",
+    model.DOI_PATTERN: "a DOI without an address before it, such as 10.5281/zenodo.7262581",
+    model.RECIPE_PATTERN: "the name of a recipe: small letters, digits and _",
 }
 _HOLDERS: dict[str, type[model.Mapping]] = {
     "license": model.License,
@@ -208,6 +210,8 @@ def _unknown_key(place: KeyPath) -> tuple[Code, str]:
         known += model.Defaults.model_fields
     elif names[-1] == "window":
         known = ["level", "width", "percentile", "minmax"]
+    elif names[-1] == "split":
+        known = ["field", "csv", "case", "split", "lists", "map"]
     elif names[0] == "channels":
         known = model.keys_of(model.Channel)
     else:

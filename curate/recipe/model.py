@@ -18,6 +18,8 @@ SEQUENCE_PATTERN = r"^[a-z0-9]+$"
 URL_PATTERN = r"^https?://\S+$"
 LABEL_PATTERN = r"^[A-Za-z0-9_.+-]+$"
 CHANNEL_PATTERN = r"^(?:0|[1-9][0-9]{0,3})$"
+DOI_PATTERN = r"^10\.[0-9]{4,9}/\S+$"
+RECIPE_PATTERN = r"^[a-z0-9_]+(?:/[a-z0-9_]+)*$"
 
 
 def _registered_encoding(name: Any) -> Any:
@@ -51,6 +53,12 @@ def _one_or_list(value: Any) -> str:
 
 def _one_or_mapping(value: Any) -> str:
     return "<mapping>" if isinstance(value, dict) else "<one>"
+
+
+def _split_shape(value: Any) -> str:
+    if not isinstance(value, dict):
+        return "<name>"
+    return next((f"<{key}>" for key in ("csv", "lists") if key in value), "<field>")
 
 
 def _window_shape(value: Any) -> str:
@@ -114,6 +122,38 @@ class PatientTable(Mapping):
     csv: str = Field(description="Path relative to the source folder.", min_length=1)
     case: str = Field(description="Name of the column with the case id.", min_length=1)
     patient: str = Field(description="Name of the column with the patient id.", min_length=1)
+
+
+SplitName = Literal["train", "val", "test"]
+_SplitMap = Annotated[dict[str, SplitName | None], Field(min_length=1)]
+
+
+class SplitField(Mapping):
+    """The official split by a field of the image's path, such as the folder."""
+
+    field: str = Field(description="A field of `image`.", min_length=1)
+    map: _SplitMap | None = Field(
+        None, description="Word of the field to train, val, test, or null for none. Default: the words themselves."
+    )
+
+
+class SplitTable(Mapping):
+    """The official split by a CSV file."""
+
+    csv: str = Field(description="Path relative to the source folder.", min_length=1)
+    case: str = Field(description="The column with the case id or the patient id.", min_length=1)
+    split: str = Field(description="The column with the split.", min_length=1)
+    map: _SplitMap | None = Field(
+        None, description="Word of the column to train, val, test, or null for none. Default: the words themselves."
+    )
+
+
+class SplitLists(Mapping):
+    """The official split by text files with one case id, patient id or file name a line."""
+
+    lists: dict[SplitName, Annotated[str, Field(min_length=1)]] = Field(
+        description="Split to the path of its list, relative to the source folder.", min_length=1
+    )
 
 
 class Rescale(Mapping):
@@ -221,6 +261,20 @@ class Defaults(Mapping):
         description="Template of the patient id, such as {site}_{patient}, or a CSV file. "
         "Default: the field {patient}, else the case id.",
     )
+    split: (
+        Annotated[
+            Annotated[SplitName, Tag("<name>")]
+            | Annotated[SplitField, Tag("<field>")]
+            | Annotated[SplitTable, Tag("<csv>")]
+            | Annotated[SplitLists, Tag("<lists>")],
+            Discriminator(_split_shape),
+        ]
+        | None
+    ) = Field(
+        None,
+        description="The official split: train, val or test; or {field: ..., map: ...} by a field of the path; or "
+        "{csv: ..., case: COLUMN, split: COLUMN, map: ...}; or {lists: {train: FILE, test: FILE}}.",
+    )
     labels: Annotated[Any, WithJsonSchema(_LABELS_SCHEMA)] = Field(
         None,
         description="Maps names to values, in the order of the class ids. A value is an id, a grey level, a colour, "
@@ -282,6 +336,10 @@ class Defaults(Mapping):
     )
     union: bool | None = Field(False, description="Also write union_<a>_<b> masks of labels that touch.")
     subsample: Annotated[int, Field(ge=1)] | None = Field(1, description="Keep every n-th case, in name order.")
+    missing_labels: Literal["error", "skip"] | None = Field(
+        "error",
+        description="An image without a label file fails, or (skip) is left out: sources that label a part of theirs.",
+    )
     spacing: (
         Annotated[list[Annotated[float, Field(gt=0, allow_inf_nan=False)]], Field(min_length=2, max_length=3)] | None
     ) = Field(None, description="[row, col] or [slice, row, col] in mm, for formats without spacing.")
@@ -320,16 +378,38 @@ class Expect(Mapping):
     images: Annotated[int, Field(ge=0)] | None = Field(None, description="Number of image files.")
 
 
+def _required(schema: dict[str, Any]) -> None:
+    """Add what a recipe needs: cases, or the reason why it has none."""
+    incomplete = {"properties": {"status": {"const": "incomplete"}}, "required": ["status"]}
+    schema["required"] = ["name", "license"]
+    schema["if"], schema["then"], schema["else"] = incomplete, {"required": ["reason"]}, {"required": ["cases"]}
+
+
 class Recipe(Defaults):
     """A source of images and segmentations, and how to read it."""
 
-    model_config = ConfigDict(title="medcorpus recipe", json_schema_extra={"required": ["name", "license", "cases"]})
+    model_config = ConfigDict(title="medcorpus recipe", json_schema_extra=_required)
 
     name: Annotated[str, Field(pattern=NAME_PATTERN)] | None = Field(
         None, description="Unique name of the data set in the corpus: letters, digits, _ and single -."
     )
     title: str | None = Field(None, description="Title of the data set, for readers.")
     homepage: Annotated[str, Field(pattern=URL_PATTERN)] | None = Field(None, description="Home page, for readers.")
+    doi: Annotated[str, Field(pattern=DOI_PATTERN)] | None = Field(
+        None, description="DOI of the data set, else of its paper: 10.5281/zenodo.7262581."
+    )
+    citation: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="The publication to cite: authors, title, journal, year."
+    )
+    status: Literal["seen", "recalled", "incomplete"] | None = Field(
+        None,
+        description="Were the layout and the labels seen in a published loader or description (seen), are they from "
+        "memory in part (recalled), or can the source not be curated yet (incomplete, with a reason)?",
+    )
+    reason: Annotated[str, Field(min_length=1)] | None = Field(None, description="Why a recipe is incomplete.")
+    overlaps: list[Annotated[str, Field(pattern=RECIPE_PATTERN)]] | None = Field(
+        None, description="Recipes of sources that share scans or patients with this one.", min_length=1
+    )
     notes: str | None = Field(None, description="What a reader must know about the source, and the evidence for it.")
     license: License | None = Field(None, description="Terms of use; null: unknown.")
     source: str | None = Field(
@@ -343,7 +423,7 @@ class Recipe(Defaults):
             Discriminator(_one_or_list),
         ]
         | None
-    ) = Field(None, description="One group of cases, or several.")
+    ) = Field(None, description="One group of cases, or several; an incomplete recipe may do without.")
     exclude: dict[str, Annotated[str, Field(min_length=1)]] | None = Field(
         None, description="Cases to leave out: maps each case id to the reason."
     )

@@ -1,6 +1,7 @@
 """Resolve a recipe: fill in defaults, let groups override the top level, check keys against each other."""
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -14,6 +15,7 @@ from curate.recipe.channels import read_channels
 from curate.recipe.faults import Code, Fault, KeyPath, nearest, not_allowed, quote
 from curate.recipe.labels import check_unions, read_labels, read_values
 from curate.recipe.modality import split_by_modality
+from curate.recipe.split import read_split, refuse_fields
 
 ANY_LABEL = "*"
 """The value of `labels` that makes every word found in a file name a label."""
@@ -26,10 +28,16 @@ def resolve(written: model.Recipe, bad: set[KeyPath], faults: list[Fault], path:
 
     `bad` holds the keys that already have a fault; checks that depend on them are skipped.
     """
+    incomplete = written.status == "incomplete"
     for key in ("name", "license", "cases"):
         unknown_terms = key == "license" and key in written.model_fields_set
-        if getattr(written, key) is None and (key,) not in bad and not unknown_terms:
+        optional = unknown_terms or (key == "cases" and incomplete)
+        if getattr(written, key) is None and (key,) not in bad and not optional:
             faults.append(Fault((key,), Code.MISSING, "is missing; every recipe needs it"))
+    if incomplete and written.reason is None and ("reason",) not in bad:
+        faults.append(Fault(("status",), Code.MISSING, "'incomplete' needs the key `reason`, which says why"))
+    if written.reason is not None and not incomplete and ("status",) not in bad:
+        faults.append(Fault(("reason",), Code.NO_EFFECT, "has no effect without `status: incomplete`; remove it"))
     if written.source is not None and not _is_source(written.source):
         allowed = "package:NAME/sub/folder, or an absolute folder"
         faults.append(Fault(("source",), Code.BAD_VALUE, not_allowed(written.source, allowed)))
@@ -58,7 +66,39 @@ def resolve(written: model.Recipe, bad: set[KeyPath], faults: list[Fault], path:
         expect=written.expect.model_dump(exclude_none=True) if written.expect else {},
         notes=written.notes,
         path=path,
+        doi=written.doi,
+        citation=written.citation,
+        status=written.status,
+        reason=written.reason,
+        overlaps=tuple(written.overlaps or ()),
+        modalities=tuple(dict.fromkeys(_modalities(written))),
+        anatomies=tuple(dict.fromkeys(_anatomies(written))),
     )
+
+
+def _modalities(written: model.Recipe) -> Iterator[str]:
+    """Yield the modalities of the groups, those of a map and of channels too; without groups that of the top."""
+    for holder in _holders(written):
+        modality = written.modality if holder.modality is None else holder.modality
+        if isinstance(modality, model.ModalityMap):
+            kinds = (kind if isinstance(kind, str) else kind.modality for kind in modality.map.values())
+            yield from (kind for kind in kinds if kind is not None)
+            continue
+        channels = written.channels if holder.channels is None else holder.channels
+        for own in [channel.modality for channel in (channels or {}).values()] or [None]:
+            if own is not None or modality is not None:
+                yield own or str(modality)
+
+
+def _holders(written: model.Recipe) -> Sequence[model.Defaults]:
+    """Return what holds the keys of the cases: the groups, or the top where there are none."""
+    return written.groups or [written]
+
+
+def _anatomies(written: model.Recipe) -> Iterator[str]:
+    for holder in _holders(written):
+        anatomy = written.anatomy if holder.anatomy is None else holder.anatomy
+        yield from anatomy if isinstance(anatomy, list) else filter(None, [anatomy])
 
 
 def _is_source(text: str) -> bool:
@@ -157,6 +197,8 @@ class _GroupReader:
             nearest=self.nearest(),
             nan=self.get("nan"),
             rescale=None if rescale is None else (float(rescale.slope), float(rescale.intercept)),
+            missing_labels=self.get("missing_labels"),
+            split=read_split(self.get("split"), image, self.fault),
         )
         return [replace(group, image=text, channels=channels) for text, channels in kinds]
 
@@ -257,13 +299,7 @@ class _GroupReader:
             self.template("patient", patient, image)
         if not isinstance(patient, model.PatientTable):
             return patient
-        try:
-            if parse_pattern(patient.csv).fields or parse_pattern(patient.csv).wild:
-                message = f"{quote(patient.csv)} must name one file; write a path without fields and `*`"
-                self.fault("patient", Code.PATTERN, message, "csv")
-        except PatternError as error:
-            for message in error.faults:
-                self.fault("patient", Code.PATTERN, f"{quote(patient.csv)} {message}", "csv")
+        refuse_fields(patient.csv, "patient", self.fault, "csv")
         return resolved.PatientTable(patient.csv, patient.case, patient.patient)
 
     def labels(self) -> tuple[resolved.Label, ...]:

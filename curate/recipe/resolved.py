@@ -46,6 +46,31 @@ class PatientTable:
 
 
 @dataclass(frozen=True)
+class SplitField:
+    """A field of the image's path, and (word, split) for what it holds; None is no split."""
+
+    field: str
+    words: tuple[tuple[str, str | None], ...]
+
+
+@dataclass(frozen=True)
+class SplitTable:
+    """A CSV file, relative to the source folder, its columns with the case or patient and the split, and its words."""
+
+    csv: str
+    case: str
+    split: str
+    words: tuple[tuple[str, str | None], ...]
+
+
+@dataclass(frozen=True)
+class SplitLists:
+    """(split, text file relative to the source folder) with a case, patient or file name a line."""
+
+    files: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class License:
     """The terms of use of a source; None means unknown."""
 
@@ -87,11 +112,16 @@ class Group:
     nearest: bool = False
     nan: str = "error"
     rescale: tuple[float, float] | None = None
+    split: str | SplitField | SplitTable | SplitLists | None = None
+    missing_labels: str = "error"
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A checked recipe; `exclude` maps case ids to reasons, `expect` holds the counts of a complete source."""
+    """A checked recipe; `exclude` maps case ids to reasons, `expect` holds the counts of a complete source.
+
+    `modalities` and `anatomies` are all that the recipe names, also if it is incomplete and has no groups.
+    """
 
     name: str
     title: str | None
@@ -103,13 +133,20 @@ class Recipe:
     expect: dict[str, int] = field(default_factory=dict)
     notes: str | None = None
     path: Path | None = None
+    doi: str | None = None
+    citation: str | None = None
+    status: str | None = None
+    reason: str | None = None
+    overlaps: tuple[str, ...] = ()
+    modalities: tuple[str, ...] = ()
+    anatomies: tuple[str, ...] = ()
 
     @cached_property
     def hash(self) -> str:
         """Hash (16 hex digits) of everything in the recipe that affects an output row or pixel.
 
-        Title, homepage, notes, expect, exclude, source, path, commercial use, comments, and the order of keys other
-        than labels do not affect it.
+        Title, homepage, doi, citation, status, overlaps, notes, expect, exclude, source, path, commercial use,
+        comments, and the order of keys other than labels do not affect it.
         """
         meaning: dict[str, Any] = {
             "name": self.name,

@@ -4,13 +4,13 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from catalog.sizes import parse_size
+from catalog.sizes import format_size, parse_size
 from catalog.stores.registry import store_names
 from curate.errors import OptionError
 from curate.imaging.volume import AXES
 from curate.imaging.window import Window, parse_window
 from curate.run.machine import available_cores, usable_memory
-from curate.run.plan import Options
+from curate.run.plan import LEAST_MEMORY, VOLUME_COPIES, WORKER_BYTES, Options
 
 
 def run_options(
@@ -90,9 +90,12 @@ def _globs(option: str, globs: Sequence[str]) -> tuple[str, ...]:
 
 
 def _bytes(size: str | int) -> int:
-    if isinstance(size, int):
-        return size
     try:
-        return parse_size(size)
+        found = size if isinstance(size, int) else parse_size(size)
     except ValueError as error:
         raise OptionError("memory", str(error)) from None
+    if found < LEAST_MEMORY:
+        worker, least = format_size(WORKER_BYTES), format_size(LEAST_MEMORY)
+        message = f"a worker takes {worker} and {VOLUME_COPIES} times the decoded volume: give at least {least}"
+        raise OptionError("memory", message)
+    return found

@@ -190,11 +190,12 @@ def _selected(cases: Sequence[Case], options: Options) -> list[Case]:
 
 def _fingerprint(task: Task) -> str:
     """Return a hash of everything the case's rows and pixels depend on."""
-    sources = (task.case.image, *(source for _, source in task.case.labels))
+    case = task.case
+    sources = (case.image, *(source for _, source in case.labels))
     inputs = [source.stamps(companions(source)) for source in sources]
-    meaning = (
-        PIPELINE, inputs, task.store, task.keep_empty, task.label_ids, task.columns, task.case.patient, task.case.group,
-    )  # fmt: skip
+    meaning = [PIPELINE, inputs, task.store, task.keep_empty, task.label_ids, task.columns, case.patient, case.group]
+    if case.split is not None:  # cases without one keep their fingerprints
+        meaning.append(case.split)
     return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()[:32]
 
 

@@ -45,6 +45,7 @@ def run(
     """
     if not source.is_dir():
         raise SourceError(f"source folder not found: {source}. Pass the unpacked data set with --source")
+    out = out.absolute()  # Arrow takes a relative path with a colon for a URI
     try:
         return _run(recipe, source, out, options, begun, progress, executor)
     except OSError as error:

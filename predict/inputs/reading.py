@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from catalog.drop_reasons import Reason
 from catalog.errors import MedcorpusError
+from curate.imaging.apply_window import apply_window, window_bounds
 from curate.imaging.volume import Volume
-from curate.imaging.window import Window, apply_window, window_bounds
+from curate.imaging.window import Window
 from curate.readers import read, read_header
 from predict.engines.engine import BinaryMask
 from predict.errors import CaseFault, InputError

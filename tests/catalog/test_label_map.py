@@ -59,7 +59,7 @@ def test_room_for_9999() -> None:
     labels = with_labels({}, "A", names)
     assert labels["A"]["l9998"] == "9999"
     assert with_labels(labels, "A", names) == labels
-    with pytest.raises(CatalogError, match=r"A would have 10000 labels; names have room for 9999"):
+    with pytest.raises(CatalogError, match=r"A would have 10000 labels; file names have room for 9999"):
         with_labels(labels, "A", ["one_more"])
     assert with_labels(labels, "B", ["one"])["B"] == {"one": "0001"}
 
@@ -84,8 +84,8 @@ def test_read_what_was_written(tmp_path: Path) -> None:
 def test_a_broken_file_is_an_error_that_names_it(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / FILE
     path.write_bytes(content)
-    with pytest.raises(CatalogError, match="is no label map") as caught:
+    with pytest.raises(CatalogError, match="is not a label map") as caught:
         read_labels(tmp_path)
     assert str(path) in str(caught.value)
-    assert "restore it" in str(caught.value)
+    assert "Restore it" in str(caught.value)
     assert path.read_bytes() == content

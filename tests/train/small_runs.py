@@ -54,6 +54,7 @@ WORDS = {
     "warmup": ("0.25", 0.25),
     "clip": ("1", 1.0),
     "focus": ("0.5", 0.5),
+    "embedding_epochs": ("1", 1),
     "views": ("4", 4),
     "ema": ("0.99", 0.99),
     "augment": ("none", "none"),
@@ -171,7 +172,7 @@ def small_protocol(**values: Any) -> Protocol:
 class Tone:
     """The target of every channel: the image's brightness on the grid, times the channel's number / 256."""
 
-    def __call__(self, samples: Samples, batch: Any) -> Taught:
+    def __call__(self, samples: Samples, batch: Any, *, masks: bool = True) -> Taught:
         """(B, 256, 64, 64)."""
         grey = nn.functional.avg_pool2d(batch.image.mean(1, keepdim=True), 4)
         return Taught(grey * torch.linspace(0, 1, 256)[:, None, None])

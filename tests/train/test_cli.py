@@ -102,4 +102,4 @@ def test_without_torch_the_remedy_is_told():
         "import sys\nsys.modules['torch'] = None\nfrom train.cli import main\nsys.argv = ['train', 'models']\nmain()\n"
     )
     assert done.returncode == 2
-    assert done.stderr.strip() == "error: this needs torch: pip install 'medcorpus[train]'"
+    assert done.stderr.strip() == "error: torch is not installed: pip install 'medcorpus[train]'"

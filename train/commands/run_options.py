@@ -1,4 +1,4 @@
-"""What every way of training is asked: the options of a run, and a flag for each number of its protocol."""
+"""The options shared by all training commands, and a flag for each number of a protocol."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ from predict.cli.selection_options import (
 )
 from train.learning.protocol import load_protocol, parse_value, protocol_fields
 
-if TYPE_CHECKING:  # torch stands behind it, which a help page does not need
+if TYPE_CHECKING:  # imports torch, which a help page does not need
     from train.learning.request import Request
 
 P = ParamSpec("P")
@@ -31,28 +31,35 @@ P = ParamSpec("P")
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
-    """What `train teacher`, `distill` and `finetune` are asked alike; `given` are the protocol's overridden numbers."""
+    """The options that `train teacher`, `distill` and `finetune` share; `given` holds the protocol's overrides."""
 
     manifest: Manifest
-    out: Annotated[Path, typer.Option(help="The run's folder: weights, log, checkpoint.", show_default=False)]
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the run.  [default: runs/MODEL-1, or the next number]", show_default=False),
+    ] = None
     only: Only = None
     without: Without = None
     every: Every = 1
     shares: Shares = None
     split_seed: SplitSeed = 0
     held_out: HeldOutFile = None
-    split: Annotated[str, typer.Option(help=f"The split to train on; `{ALL}`: every mask.")] = "train"
+    split: Annotated[str, typer.Option(help=f"Split to train on; `{ALL}`: every mask that is not held out.")] = "train"
     val: Annotated[
-        str, typer.Option("--val-split", help="The split that chooses the best weights; `none`: the last.")
+        str, typer.Option("--val-split", help="Split that selects the best weights; `none`: keep the last weights.")
     ] = "val"
-    seed: Annotated[int, typer.Option(help="Of first weights, order, augmentation.")] = 0
-    workers: Annotated[int, typer.Option(min=0, help="Processes that read images; 0: none but this one.")] = 0
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1.  [default: a GPU where there is one]")] = None
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads of a CPU.  [default: one a core]")] = None
+    seed: Annotated[int, typer.Option(help="Random seed for initialisation, shuffling and augmentation.")] = 0
+    workers: Annotated[int, typer.Option(min=0, help="Worker processes that read images; 0: none.")] = 0
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1.  [default: cuda if available]")] = None
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.  [default: one per core]")] = None
     checkpoint_steps: Annotated[int, typer.Option(min=1, help="Steps between checkpoints.")] = 200
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out from its last checkpoint.")] = (
-        False
-    )
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Require a run to resume, and allow more --epochs. Without it, the same command resumes its own run.",
+        ),
+    ] = False
     given: Mapping[str, Any] = field(default_factory=dict)
 
     def request(
@@ -67,15 +74,15 @@ class RunOptions:
         embeddings: Path | None = None,
         unless_given: Mapping[str, Any] | None = None,
     ) -> "Request":
-        """Return what a command asks for by these options and its own.
+        """Combine these options with a command's own.
 
         Args:
             command, model, start, backbone, teacher, embeddings: As in Request.
-            protocol: By its name or its file.
-            unless_given: Override its numbers, as long as the command line does not.
+            protocol: Name or file of the protocol.
+            unless_given: Overrides of its numbers where the command line has none.
 
         Raises:
-            RequestError: the protocol is not there, or a number makes no sense.
+            RequestError: there is no such protocol, or a number is invalid.
             DataError: the shares cannot be read.
         """
         from train.learning.request import Request
@@ -97,13 +104,15 @@ class RunOptions:
             seed=self.seed,
             workers=self.workers,
             checkpoint_steps=self.checkpoint_steps,
+            resume=self.resume,
         )
 
 
 def with_run_options(command: Callable[Concatenate[RunOptions, P], None]) -> Callable[..., None]:
-    """Give a command the options of a run around its own, and after them a flag for each number of a protocol.
+    """Add to a command the options of a run, and a flag for each number of a protocol.
 
-    They come to it as its first parameter; those without a default stand before its own options, the others behind.
+    The command gets them as its first parameter. In its help, those without a default come before its own options, the
+    others after them.
     """
     shared = dict(inspect.signature(RunOptions).parameters)
     del shared["given"]
@@ -121,7 +130,7 @@ def with_run_options(command: Callable[Concatenate[RunOptions, P], None]) -> Cal
             name,
             inspect.Parameter.KEYWORD_ONLY,
             default=typer.Option(None, f"--{name.replace('_', '-')}", help=text, show_default=False, metavar="VALUE",
-                                 rich_help_panel="Numbers of the protocol"),
+                                 rich_help_panel="Overrides of the protocol"),
             annotation=str | None,
         )
         for name, text in numbers.items()
@@ -132,7 +141,7 @@ def with_run_options(command: Callable[Concatenate[RunOptions, P], None]) -> Cal
         *(one for one in shared.values() if one.default is not one.empty),
         *flags,
     ]
-    called.__doc__ = f"{command.__doc__}\n\n    Flags from --{next(iter(numbers))} on override numbers of the protocol."
+    called.__doc__ = f"{command.__doc__}\n\n    Flags from --{next(iter(numbers))} on override the protocol."
     called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     called.__annotations__ = {one.name: one.annotation for one in parameters}
     return called

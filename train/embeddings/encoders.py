@@ -1,6 +1,7 @@
-"""What computes a teacher's embeddings for storing: torch on a GPU, else the fastest engine of a CPU."""
+"""Run a teacher for storing its embeddings: torch on a GPU, else the fastest engine of the CPU."""
 
 import importlib.util
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,20 +9,28 @@ from numpy.typing import NDArray
 from predict.errors import ModelError
 from train.embeddings.embed import Encode
 
-PRECISIONS = ("f32", "bf16")
+PRECISIONS = ("auto", "f32", "bf16")
 
 
-def cpu_encoder(teacher: str, engine: str, precision: str, threads: int | None) -> tuple[Encode, tuple[str, ...]]:
-    """Return a teacher run on the CPU, and remarks on how it was loaded.
+class Encoder(NamedTuple):
+    """A teacher that is ready to run, the precision it runs in, and remarks on how it was loaded."""
+
+    encode: Encode
+    precision: str
+    remarks: tuple[str, ...] = ()
+
+
+def cpu_encoder(teacher: str, engine: str, precision: str, threads: int | None) -> Encoder:
+    """Return a teacher that runs on the CPU.
 
     Args:
         teacher: NAME, NAME=FILE, or a file that names its model.
         engine: `auto`, `openvino`, `onnxruntime` or `torch`.
-        precision: `f32`, or `bf16` where the CPU has it.
+        precision: `f32`, `bf16`, or `auto`: bf16 where OpenVINO and the CPU support it.
         threads: None: one a core.
 
     Raises:
-        ModelError, WeightsError: the teacher, its weights or the engine cannot be had.
+        ModelError, WeightsError: the teacher, its weights or the engine is missing.
     """
     from predict.engines.open_engine import open_engine
 
@@ -31,14 +40,14 @@ def cpu_encoder(teacher: str, engine: str, precision: str, threads: int | None) 
     def encode(images: NDArray[np.float32]) -> NDArray[np.floating]:
         return np.concatenate([opened.embed(image) for image in images])
 
-    return encode, remarks
+    return Encoder(encode, opened.precision, remarks)
 
 
-def gpu_encoder(teacher: str, device: str, precision: str) -> tuple[Encode, tuple[str, ...]]:
-    """Return a teacher run by torch on a GPU, and remarks on how it was loaded.
+def gpu_encoder(teacher: str, device: str, precision: str) -> Encoder:
+    """Return a teacher that torch runs on a GPU; `auto` is bf16 where the GPU supports it.
 
     Raises:
-        ModelError, WeightsError: the teacher or its weights cannot be had.
+        ModelError, WeightsError: the teacher or its weights are missing.
     """
     import torch
 
@@ -47,23 +56,26 @@ def gpu_encoder(teacher: str, device: str, precision: str) -> tuple[Encode, tupl
     _check(precision)
     model, remarks = load_model(teacher)
     model = model.eval().to(device)
+    kind = model.mean.device.type
+    if precision == "auto":
+        precision = "bf16" if kind == "cuda" and torch.cuda.is_bf16_supported() else "f32"
 
     @torch.inference_mode()
     def encode(images: NDArray[np.float32]) -> NDArray[np.floating]:
-        with torch.autocast(model.mean.device.type, torch.bfloat16, enabled=precision == "bf16"):
+        with torch.autocast(kind, torch.bfloat16, enabled=precision == "bf16"):
             embedding = model.embed(torch.from_numpy(images).to(device))
         return embedding.float().cpu().numpy()
 
-    return encode, remarks
+    return Encoder(encode, precision, remarks)
 
 
 def _check(precision: str) -> None:
     if precision not in PRECISIONS:
-        raise ModelError(f"embeddings are not computed in {precision!r}, but in one of {', '.join(PRECISIONS)}")
+        raise ModelError(f"unknown precision {precision!r} of embeddings; known: {', '.join(PRECISIONS)}")
 
 
 def gpu_there() -> bool:
-    """True where torch is installed and has a GPU."""
+    """Return whether torch is installed and sees a GPU."""
     if importlib.util.find_spec("torch") is None:
         return False
     import torch

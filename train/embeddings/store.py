@@ -56,14 +56,10 @@ class EmbeddingWriter:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"{folder} cannot be made: {error.strerror or error}") from error
-        there = _read_about(folder)
-        if there is not None and any(about.get(name, value) != value for name, value in there.items()):
-            raise DataError(
-                f"{folder} holds embeddings of {json.dumps(there)}, not of {json.dumps(about)}: give another folder"
-            )
-        if there != {**(there or {}), **about}:
-            write_atomic(folder / ABOUT, json.dumps({**(there or {}), **about}, indent=2).encode() + b"\n")
-        self.done = {key for file in _listings(folder) for key in _keys(file)}
+        self.done = stored_keys(folder, about)
+        there = _read_about(folder) or {}
+        if there != there | about:
+            write_atomic(folder / ABOUT, json.dumps(there | about, indent=2).encode() + b"\n")
         self._number = max((int(file.stem[-3:]) for file in self._own()), default=0)
         self._keys = _keys(self._file(".txt"))
 
@@ -94,6 +90,20 @@ class EmbeddingWriter:
 
     def _file(self, suffix: str) -> Path:
         return self._folder / f"embeddings-{self._rank:02d}{self._number:03d}{suffix}"
+
+
+def stored_keys(folder: Path, about: dict[str, Any]) -> set[str]:
+    """Return the keys of the embeddings in a folder, none where it is absent.
+
+    Raises:
+        DataError: the folder holds others than those `about` describes, as far as both say.
+    """
+    there = _read_about(folder) or {}
+    if any(there.get(name, value) != value for name, value in about.items()):
+        raise DataError(
+            f"{folder} holds embeddings of {json.dumps(there)}, not of {json.dumps(about)}: give another folder"
+        )
+    return {key for file in _listings(folder) for key in _keys(file)}
 
 
 def _write_at(path: Path, offset: int, content: bytes | memoryview) -> None:

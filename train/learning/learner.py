@@ -58,6 +58,7 @@ class Learner(nn.Module):
         return losses
 
     def total(self, losses: dict[str, Tensor]) -> Tensor:
-        """Return the weighted sum."""
-        weighted = [weight * losses[name] for name, weight in self._protocol.losses.items() if weight > 0]
+        """Return the weighted sum of those present."""
+        weights = self._protocol.losses.items()
+        weighted = [weight * losses[name] for name, weight in weights if weight and name in losses]
         return torch.stack(weighted).sum()

@@ -48,7 +48,7 @@ class Plan:
 
     `target` is there where the protocol imitates a teacher, and None elsewhere. Without `val` the last weights are the
     best. `decoder_ready` says that the decoder's first weights are not random, so that its scores have a meaning even
-    where no loss looks at masks.
+    where no loss looks at masks. `resumed`: it goes on from the checkpoint in `out`; `note` is said at the start.
     """
 
     model: Segmenter
@@ -61,6 +61,8 @@ class Plan:
     workers: int = 0
     checkpoint_steps: int = 200
     decoder_ready: bool = True
+    resumed: bool = False
+    note: str | None = None
 
     @property
     def scores_masks(self) -> bool:
@@ -80,7 +82,7 @@ class Result:
     best: Path
 
 
-def train_model(plan: Plan, process: Process, *, resume: bool = False) -> Result:
+def train_model(plan: Plan, process: Process) -> Result:
     """Train to the end of the protocol, or go on from the last checkpoint.
 
     Equal plans give equal losses, also when a run was ended between and resumed: what an image goes through and all
@@ -94,7 +96,7 @@ def train_model(plan: Plan, process: Process, *, resume: bool = False) -> Result
         OutputError: the disk is full.
     """
     try:
-        return _Run(plan, process).go(resume=resume)
+        return _Run(plan, process).go()
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise _too_big(plan) from error
     except RuntimeError as error:
@@ -147,7 +149,7 @@ class _Run:
         if process.world > 1:
             # Without a mask the decoder has no gradient, and parts of the prompt encoder, for points, never have one.
             unused = any("prompt_encoder" in part for part in protocol.trained)
-            unused |= not (protocol.decodes or protocol.uses("teacher"))
+            unused |= protocol.embedding_epochs > 0 or not (protocol.decodes or protocol.uses("teacher"))
             self.stepped = DistributedDataParallel(self.learner, find_unused_parameters=unused)
         self.optimizer = torch.optim.AdamW(self._groups(), lr=protocol.lr, weight_decay=protocol.weight_decay)
         self.schedule = Schedule(self.optimizer, protocol, self.per_epoch)
@@ -160,11 +162,13 @@ class _Run:
         self.epoch_loss = 0.0
         self.score = -math.inf
 
-    def go(self, *, resume: bool) -> Result:
-        if resume:
+    def go(self) -> Result:
+        if self.plan.resumed:
             self._load(load_checkpoint(self.plan.out / CHECKPOINT))
         out = self.plan.out
         with Journal(out, self.steps, self.step, shown=self.process.first) as journal:
+            if self.plan.note:
+                journal.say(self.plan.note)
             while self.step < self.steps:
                 self._epoch(journal)
         return Result(self.steps, self.score, out / BEST)
@@ -201,13 +205,14 @@ class _Run:
         torch.manual_seed(hash((self.plan.seed, self.step, self.process.rank)))
         self.optimizer.zero_grad(set_to_none=True)
         sums: dict[str, Tensor] = {}
+        joint = self.step >= protocol.embedding_epochs * self.per_epoch
         for number, part in enumerate(parts, start=1):
             batch = self._to_device(part)
             last = number == len(parts)
             quiet = nullcontext() if last or self.process.world == 1 else self.stepped.no_sync()  # type: ignore[operator]
             with quiet:
-                taught = self.plan.target(self.plan.train, batch) if self.plan.target is not None else None
-                losses = self.stepped(batch, taught, protocol.decodes)
+                taught = self.plan.target(self.plan.train, batch, masks=joint) if self.plan.target is not None else None
+                losses = self.stepped(batch, taught, protocol.decodes and joint)
                 total = self.learner.total(losses) / len(parts)
                 self.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
             for name, value in {"loss": total * len(parts), **losses}.items():

@@ -21,6 +21,7 @@ PRECISIONS = ("float32", "bf16", "fp16")
 FOLLOWS = ("flipped", "as_stored")
 LIMITS: dict[str, tuple[str, Callable[[float], bool]]] = {
     "epochs": ("at least 1", lambda value: value >= 1),
+    "embedding_epochs": ("at least 0", lambda value: value >= 0),
     "batch": ("at least 1", lambda value: value >= 1),
     "accumulate": ("at least 1", lambda value: value >= 1),
     "lr": ("above 0", lambda value: 0 < value < inf),
@@ -69,7 +70,10 @@ class Protocol:
         default=0.0,
         metadata={"help": "How much more the embedding loss weighs places where the teacher's embedding changes."},
     )
-    epochs: int = field(default=10, metadata={"help": "An epoch shows each image once, with one of its masks."})
+    epochs: int = field(default=10, metadata={"help": "Epochs; each shows every image once, with one of its masks."})
+    embedding_epochs: int = field(
+        default=0, metadata={"help": "First epochs in which the embedding loss counts alone."}
+    )
     batch: int = field(default=8, metadata={"help": "Images in one step, of all processes together."})
     accumulate: int = field(default=1, metadata={"help": "Parts that a batch is taken in, to need less memory."})
     lr: float = field(default=1e-4, metadata={"help": "AdamW's learning rate."})
@@ -122,6 +126,8 @@ class Protocol:
                 raise RequestError(f"trained: {', '.join(self.trained)} names {part} twice")
         if not self.trained or not any(weight > 0 for weight in self.losses.values()):
             raise RequestError("nothing would learn: `trained` needs a part, and `losses` a weight above 0")
+        if self.embedding_epochs and not self.uses("embedding"):
+            raise RequestError("embedding_epochs: the losses have no weight for `embedding`, which would count alone")
         if self.batch % self.accumulate:
             raise RequestError(f"a batch of {self.batch} does not come in {self.accumulate} equal parts")
 

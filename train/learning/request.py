@@ -1,6 +1,6 @@
-"""From what a user asks for to a plan of training: models, first weights, samples, targets."""
+"""Turn the options of a training command into a plan: models, first weights, samples, targets."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import file_digest
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,12 @@ from train.data.views import HASH, view_key
 from train.embeddings.embed import distinct_images
 from train.embeddings.store import EmbeddingCache
 from train.errors import RequestError
+from train.learning.checkpoint import CHECKPOINT
 from train.learning.distributed import Process
 from train.learning.loop import Plan
 from train.learning.protocol import Protocol, plain
-from train.learning.provenance import begin_run, describe_code, describe_samples
+from train.learning.provenance import describe_code, describe_samples
+from train.learning.run_folder import RunFolder, open_run
 from train.learning.targets import LiveTarget, StoredTarget, Target
 from train.models.imagenet import load_imagenet
 from train.models.load import load_model, parse_model
@@ -33,18 +35,31 @@ COLUMNS = (HASH, "mask_hash")
 
 @dataclass(frozen=True)
 class Request:
-    """What a training command was asked for.
+    """The options of a training command.
 
-    `model` is a preset's name, `start` its first weights (None: random, by the seed), `backbone` whether its backbone
-    starts from ImageNet's; `teacher` is NAME, NAME=FILE or FILE; `embeddings` the folder of the teacher's stored ones.
-    `split` is what to train on, None for all; `val` the split to validate on, None for none.
+    Args:
+        command: The command's name.
+        model: A preset's name.
+        protocol: The numbers of the run.
+        selection: The masks.
+        out: The run's folder; None: a new one in `runs`.
+        start: The model's first weights; None: random, by the seed.
+        backbone: Its backbone starts from ImageNet's weights.
+        teacher: NAME, NAME=FILE or FILE.
+        embeddings: The folder of the teacher's stored embeddings.
+        split: The split to train on, None for all.
+        val: The split to validate on, None for none.
+        seed: Of first weights, order and augmentation.
+        workers: Processes that read images.
+        checkpoint_steps: Steps between checkpoints.
+        resume: There must be a run to resume; it may be given more epochs.
     """
 
     command: str
     model: str
     protocol: Protocol
     selection: Selection
-    out: Path
+    out: Path | None
     start: str | None = None
     backbone: bool = False
     teacher: str | None = None
@@ -54,10 +69,11 @@ class Request:
     seed: int = 0
     workers: int = 0
     checkpoint_steps: int = 200
+    resume: bool = False
 
 
-def make_plan(request: Request, process: Process, *, resume: bool) -> Plan:
-    """Build models and samples, and write down in the run's folder what it is made of.
+def make_plan(request: Request, process: Process) -> Plan:
+    """Load models and samples, and open the run's folder.
 
     Raises:
         ModelError, WeightsError: a model or its weights cannot be had, or do not fit.
@@ -82,12 +98,29 @@ def make_plan(request: Request, process: Process, *, resume: bool) -> Plan:
             raise RequestError(f"no teacher is given to copy {part} from: give --teacher, or --copied ''")
         _copy_part(model, teacher, part)
     target = _target(request, model, teacher, process, train, val)
+    if request.out is None and process.world > 1:
+        raise RequestError("several processes need one folder: give --out")
+    folder = RunFolder(request.out or Path())
+    description = _describe(request, train, val)
     if process.first:
-        begin_run(request.out, _describe(request, train, val), resume=resume)
+        folder = open_run(request.out, request.model.replace(":", "-"), description, resume=request.resume)
     process.wait()
+    if not process.first:
+        folder = replace(folder, resumed=(folder.path / CHECKPOINT).is_file())
     ready = request.start is not None or "mask_decoder" in (part.partition("=")[0] for part in protocol.copied)
     return Plan(
-        model, protocol, train, val, target, request.out, request.seed, request.workers, request.checkpoint_steps, ready
+        model,
+        protocol,
+        train,
+        val,
+        target,
+        folder.path,
+        seed=request.seed,
+        workers=request.workers,
+        checkpoint_steps=request.checkpoint_steps,
+        decoder_ready=ready,
+        resumed=folder.resumed,
+        note=folder.note,
     )
 
 

@@ -1,4 +1,4 @@
-"""The learning rate over a run."""
+"""The learning rate schedule of a run."""
 
 from collections.abc import Callable, Mapping
 from math import cos, pi
@@ -12,7 +12,7 @@ from train.learning.protocol import Protocol
 
 
 class Schedule:
-    """Sets an optimiser's learning rates: call `step` after each step, `epoch` after each epoch with its mean loss."""
+    """Sets an optimizer's learning rates: call `step` after each step, `epoch` after each epoch with its mean loss."""
 
     def __init__(self, optimizer: Optimizer, protocol: Protocol, steps_per_epoch: int) -> None:
         self._plateau = self._smooth = None
@@ -24,12 +24,12 @@ class Schedule:
             self._smooth = LambdaLR(optimizer, lambda step: rise_and_fall(step, rise, steps, fall))
 
     def step(self) -> None:
-        """After a step."""
+        """Advance by one step."""
         if self._smooth is not None:
             self._smooth.step()
 
     def epoch(self, loss: float) -> None:
-        """After an epoch of this mean loss."""
+        """Advance by one epoch of this mean loss."""
         if self._plateau is not None:
             self._plateau.step(loss)
 
@@ -39,15 +39,18 @@ class Schedule:
         return {} if inner is None else {k: v for k, v in inner.state_dict().items() if k != "lr_lambdas"}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where another was."""
+        """Continue from a saved state; where the run has become longer, by the learning rates of the new length."""
         if self._plateau is not None:
             self._plateau.load_state_dict(state)
         elif self._smooth is not None:
             self._smooth.load_state_dict({**state, "lr_lambdas": [None]})
+            share = self._smooth.lr_lambdas[0](self._smooth.last_epoch)
+            for group, base in zip(self._smooth.optimizer.param_groups, self._smooth.base_lrs, strict=True):
+                group["lr"] = base * share
 
 
 def rise_and_fall(step: int, rise: float, steps: int, fall: Callable[[float], float]) -> float:
-    """Return the share of the full learning rate: a straight rise from 0 over `rise` steps, then the fall to 0."""
+    """Return the share of the full learning rate: a linear rise from 0 over `rise` steps, then the fall to 0."""
     if step < rise:
         return (step + 1) / (rise + 1)
     return fall(min(1.0, (step - rise) / max(1.0, steps - rise)))
@@ -56,4 +59,4 @@ def rise_and_fall(step: int, rise: float, steps: int, fall: Callable[[float], fl
 FALLS: Mapping[str, Callable[[float], float]] = MappingProxyType(
     {"cosine": lambda done: (1 + cos(pi * done)) / 2, "poly": lambda done: (1 - done) ** 0.9}
 )
-"""The share of the learning rate after a part of the way; a power of 0.9 as in DB-SAM's training."""
+"""The share of the learning rate after a part of the fall; the power of 0.9 is that of DB-SAM's training."""

@@ -27,8 +27,8 @@ class Taught(NamedTuple):
 class Target(Protocol):
     """Gives what the teacher makes of a batch."""
 
-    def __call__(self, samples: Samples, batch: Item) -> Taught:
-        """Return it for a batch of these samples, on the batch's device."""
+    def __call__(self, samples: Samples, batch: Item, *, masks: bool = True) -> Taught:
+        """Return it for a batch of these samples, on the batch's device; logits only with `masks`."""
         ...
 
 
@@ -58,10 +58,10 @@ class LiveTarget:
             check_shape(name, self._teacher.embed(torch.zeros(1, 3, size, size, device=device)).shape[1:])
 
     @torch.no_grad()
-    def __call__(self, samples: Samples, batch: Item) -> Taught:
+    def __call__(self, samples: Samples, batch: Item, *, masks: bool = True) -> Taught:
         """Return the teacher's embeddings, and its logits where they are asked for."""
         embedding = self._teacher.embed(batch.image)
-        return Taught(embedding, self._teacher.decode(embedding, batch.box)[0] if self._decodes else None)
+        return Taught(embedding, self._teacher.decode(embedding, batch.box)[0] if masks and self._decodes else None)
 
 
 class StoredTarget:
@@ -80,7 +80,7 @@ class StoredTarget:
         self._teacher = None if teacher is None else teacher.eval().requires_grad_(False)
 
     @torch.no_grad()
-    def __call__(self, samples: Samples, batch: Item) -> Taught:
+    def __call__(self, samples: Samples, batch: Item, *, masks: bool = True) -> Taught:
         """Return the stored embeddings of the batch's views, float16, and the teacher's logits where asked for."""
         numbers = batch.view.tolist()
         hashes = [samples.table[HASH][row].as_py() for row in batch.row.tolist()]
@@ -93,7 +93,7 @@ class StoredTarget:
                 ]
             )
         stored = stored.to(batch.image.device, non_blocking=True)
-        if self._teacher is None:
+        if self._teacher is None or not masks:
             return Taught(stored)
         return Taught(stored, self._teacher.to(stored.device).decode(stored.float(), batch.box)[0])
 

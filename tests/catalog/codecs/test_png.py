@@ -192,7 +192,7 @@ def test_large_masks_of_any_content(shape: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("height", [1, 2, 3, 40])
 def test_runs_of_bytes_of_every_length(height: int) -> None:
-    """Around 258, deflate's longest match, and its multiples."""
+    """About 258, the longest match of deflate, and its multiples."""
     for width_bytes in [*range(1, 12), *range(250, 270), *range(510, 522), 777, 1034]:
         for start in (0, width_bytes // 2):
             bits = np.zeros((height, width_bytes), np.uint8)
@@ -214,12 +214,22 @@ def test_a_mask_on_disk_reads_as_0_and_255(tmp_path: Path) -> None:
 
 
 def test_masks_after_each_other_do_not_mix() -> None:
-    """The rows to be filled are reused, also between slices of other sizes."""
     rng = np.random.default_rng(8)
     masks = [rng.random(shape) < 0.3 for shape in ((30, 30), (30, 31), (12, 9), (30, 30), (7, 100), (30, 25), (30, 30))]
     encoded = [encode_bits(np.packbits(mask, axis=-1), mask.shape[1]) for mask in masks]
     for mask, data in zip(masks, encoded, strict=True):
         assert (by_pillow(data, "L") == mask * 255).all()
+
+
+@given(arrays(np.bool_, st.tuples(st.integers(1, 50), st.integers(1, 70))), st.integers(0, 50), st.integers(0, 50))
+@settings(max_examples=60)
+def test_rows_are_a_hint(mask: NDArray[np.bool_], above: int, below: int) -> None:
+    padded = np.pad(mask, ((above, below), (0, 0)))
+    bits = np.packbits(padded, axis=-1)
+    for rows in ((above, above + len(mask)), (0, len(padded)), None):
+        data = encode_bits(bits, mask.shape[1], rows)
+        assert (by_pillow(data, "L") == padded * 255).all()
+        assert b"".join(scanlines(data, 1, 0, *padded.shape)) == b"".join(b"\0" + row.tobytes() for row in bits)
 
 
 # ---- libpng's checker ----

@@ -13,12 +13,12 @@ from catalog.report.contact_sheet import (
     GAP,
     LABEL_LINES,
     LINE,
-    _flowed,
+    _wrapped,
     draw_sheet,
     draw_tile,
     label_colours,
 )
-from catalog.report.sample import ImageKey, MaskPlace, SampledImage
+from catalog.report.sample import ImageKey, SampledImage, SampledMask
 
 KEY = ImageKey("A", "1", "x", 3, "CT", None)
 RED = {"liver": (255, 0, 0)}
@@ -27,7 +27,7 @@ RED = {"liver": (255, 0, 0)}
 def write_slice(root, image, mask):
     cv2.imwrite(str(root / "image.png"), image)
     cv2.imwrite(str(root / "mask.png"), mask.astype(np.uint8), [cv2.IMWRITE_PNG_BILEVEL, 1])
-    return SampledImage(KEY, "image.png", None, None, (MaskPlace("liver", "mask.png", None),))
+    return SampledImage(KEY, "image.png", None, None, (SampledMask("liver", "mask.png", None),))
 
 
 def test_the_outline_runs_along_the_border_of_the_mask(tmp_path):
@@ -109,7 +109,7 @@ def test_colours_are_bright_and_differ():
 def test_label_names_stay_within_their_lines(count, name):
     font = ImageFont.load_default(FONT_SIZE)
     names = [name.format(i) for i in range(count)]
-    placed = _flowed(names, label_colours(names), 200, font)
+    placed = _wrapped(names, label_colours(names), 200, font)
     assert all(x + font.getlength(text) <= 200 and 0 <= line < LABEL_LINES for text, _, x, line in placed)
     texts = [text for text, *_ in placed]
     if texts[-1].startswith("+"):

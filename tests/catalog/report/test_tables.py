@@ -6,7 +6,7 @@ from rich.console import Console
 
 from catalog.corpus import Corpus
 from catalog.report.statistics import corpus_statistics
-from catalog.report.tables import SHOWN, print_statistics, write_csv
+from catalog.report.tables import MAX_ROWS, print_statistics, write_csv
 
 
 def printed(statistics, width=100):
@@ -46,8 +46,8 @@ def test_the_tables_show_what_was_counted(folder):
 
 def test_long_tables_end_with_how_many_more(folder):
     text = printed(corpus_statistics(Corpus.open(folder)))
-    assert f"... {30 - SHOWN} more" in text
-    assert sum(line[:1] == ["label"] for line in words(text)) == SHOWN + 1  # the rows, and the heading
+    assert f"... {30 - MAX_ROWS} more" in text
+    assert sum(line[:1] == ["label"] for line in words(text)) == MAX_ROWS + 1  # the rows, and the heading
 
 
 def test_names_are_not_taken_for_markup(tmp_path, write_corpus):
@@ -63,7 +63,7 @@ def test_a_narrow_terminal_loses_no_number(folder):
 
 def test_a_missing_drops_table_is_said(tmp_path, write_corpus):
     text = printed(corpus_statistics(Corpus.open(write_corpus(tmp_path, [{}]))))
-    assert "no drops.parquet lies beside the catalog" in text
+    assert "There is no drops.parquet" in text
 
 
 def test_an_empty_corpus_prints(tmp_path, write_corpus):

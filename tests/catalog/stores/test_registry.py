@@ -65,7 +65,7 @@ class NpyWriter:
         self._name, self._masks = name, []
         return Place(self._save(name, pixels), None)
 
-    def mask(self, name: str, bits: Pixels, width: int) -> Place:
+    def mask(self, name: str, bits: Pixels, width: int, rows: tuple[int, int] | None = None) -> Place:
         self._masks.append(np.unpackbits(bits, axis=-1, count=width))
         return Place(f"{self._folder}/{self._name}--masks.npy", len(self._masks) - 1)
 

@@ -61,7 +61,7 @@ def test_a_failed_case_is_exit_status_1(place: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (("--axes", "q"), "x, y and z"),
+        (("--axes", "q"), "allowed: x, y, z"),
         (("--window", "liver"), "abdomen"),
         (("--store", "zip"), "shards"),
         (("--memory", "lots"), "8G"),
@@ -91,7 +91,7 @@ def test_every_fault_of_every_recipe_in_one_message(tmp_path: Path) -> None:
     assert "kits23" in unknown
 
 
-def test_no_source_is_told(tmp_path: Path) -> None:
+def test_a_missing_source(tmp_path: Path) -> None:
     assert "--source" in curate("run", "kits23", "--out", tmp_path / "out", status=2).stderr
     missing = curate("run", "kits23", "--source", tmp_path / "none", "--out", tmp_path / "out", status=2)
     assert str(tmp_path / "none") in missing.stderr
@@ -115,6 +115,34 @@ def test_recipes_schema_and_check() -> None:
     assert "kits23" in curate("recipes").stdout
     assert json.loads(curate("schema").stdout)["$schema"].endswith("2020-12/schema")
     assert "KiTS23, 3 labels" in curate("check", "kits23", "recipes/kits23.yaml").stdout
+
+
+def test_recipes_can_be_filtered() -> None:
+    def listed(*words: str) -> dict[str, dict[str, object]]:
+        return {entry["recipe"]: entry for entry in json.loads(curate("recipes", "--json", *words).stdout)}
+
+    all_of_them = listed()
+    ct = listed("--modality", "ct")
+    assert set(ct) == {name for name, entry in all_of_them.items() if "CT" in entry["modalities"]}  # type: ignore[operator]
+    two = listed("--modality", "CT", "--modality", "Fundus", "--license", "cc-by-4")
+    assert {str(entry["license"]) for entry in two.values()} == {"CC-BY-4.0"}
+    assert set(listed("--anatomy", "abdomen", "--modality", "CT")) < set(ct)
+    assert {entry["status"] for entry in listed("--status", "seen").values()} == {"seen"}
+    for words in (("--modality", "CTT"), ("--anatomy", "liver"), ("--status", "done")):
+        assert "allowed" in curate("recipes", *words, status=2).stderr
+
+
+def test_the_list_of_recipes_fits_80_columns_with_the_licence_whole() -> None:
+    command = [sys.executable, "-c", "from curate.cli import main; main()", "recipes"]
+    environment = {**os.environ, "COLUMNS": "80", "NO_COLOR": "1"}
+    text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, check=True).stdout
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+    start = text.splitlines()[0].index("licence")
+    assert all(line[:start].endswith(" ") for line in text.splitlines())
+    licences = [entry["license"] for entry in json.loads(curate("recipes", "--json").stdout)]
+    shown = "".join(line[start:] for line in text.splitlines()[1:])
+    assert shown.replace(" ", "") == "".join(licences).replace(" ", "")
 
 
 def test_stats_and_sheet(place: Path, tmp_path: Path) -> None:
@@ -156,13 +184,20 @@ def test_an_output_that_cannot_be_written_is_one_line(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_command_has_help_and_stands_in_the_docs() -> None:
-    text = curate("--help").stdout
-    docs = (ROOT / "docs" / "curate.md").read_text("utf-8")
-    for command in ("run", "check", "recipes", "schema", "stats", "sheet"):
-        assert command in text
-        help_text = curate(command, "--help").stdout
-        assert f"curate {command}" in docs
-        for word in help_text.split():
-            if word.startswith("--") and word != "--help":
-                assert word.rstrip(",.") in docs, f"{word} of curate {command} is not in docs/curate.md"
+def test_a_relative_folder_with_a_colon_is_no_uri(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from curate.cli import app
+
+    monkeypatch.chdir(tmp_path)
+    words = ["run", str(place / "blobs.yaml"), "--source", str(place / "source"), "--out", "a:b", "--workers", "1"]
+    app(words, standalone_mode=False)
+    app(["stats", "a:b"], standalone_mode=False)
+    assert "masks" in capsys.readouterr().out
+    assert (tmp_path / "a:b" / "catalog.parquet").is_file()
+
+
+def test_too_little_memory_is_refused(place: Path, tmp_path: Path) -> None:
+    words = ("--source", place / "source", "--out", tmp_path / "o", "--memory", "100M")
+    assert "give at least" in curate("run", place / "blobs.yaml", *words, status=2).stderr
+    assert not (tmp_path / "o").exists()

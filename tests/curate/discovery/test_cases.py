@@ -49,6 +49,13 @@ def test_cases_with_and_without_labels(tmp_path: Path) -> None:
     assert found.warnings == ()
 
 
+def test_cases_without_labels_are_left_out_where_the_recipe_says_so(tmp_path: Path) -> None:
+    touch(tmp_path, "b/image.nii.gz", "b/seg.nii.gz", "a/image.nii.gz")
+    found = find_cases(recipe(f"{ONE}missing_labels: skip\n"), tmp_path)
+    assert [case.case for case in found.cases] == ["b"]
+    assert found.warnings == ("1 images without a label file are left out, as the recipe says",)
+
+
 @pytest.mark.parametrize(
     ("cases", "file", "case"),
     [

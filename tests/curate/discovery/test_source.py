@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from curate.discovery.cases import find_cases
 from curate.discovery.source import source_folder
 from curate.errors import SourceError
 from curate.recipe.load import parse_recipe
@@ -55,3 +56,12 @@ def test_package_is_found_but_not_imported(tmp_path: Path, monkeypatch: pytest.M
 def test_package_that_is_not_installed() -> None:
     with pytest.raises(SourceError, match=r"is not installed: pip install --no-deps nowhere_at_all$"):
         source_folder(replace(RECIPE, source="package:nowhere_at_all/data"))
+
+
+def test_an_incomplete_recipe_says_why(tmp_path: Path) -> None:
+    text = "name: Set\nlicense: {name: x}\nmodality: MR\nstatus: incomplete\nreason: the labels are withheld\n"
+    recipe = parse_recipe(text, Path("set.yaml"))
+    with pytest.raises(SourceError, match="Set cannot be curated yet: the labels are withheld"):
+        source_folder(recipe, tmp_path)
+    with pytest.raises(SourceError, match="Set cannot be curated yet: the labels are withheld"):
+        find_cases(recipe, tmp_path)

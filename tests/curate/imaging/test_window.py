@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from catalog.drop_reasons import Reason
 from catalog.names import MODALITY_TOKENS
 from curate.errors import CaseError
+from curate.imaging.apply_window import apply_window, window_bounds
 from curate.imaging.window import (
     DEFAULTS,
     MINMAX,
@@ -20,10 +21,8 @@ from curate.imaging.window import (
     PERCENTILE,
     PRESETS,
     Window,
-    apply_window,
     level_window,
     parse_window,
-    window_bounds,
 )
 
 INTEGERS = ["uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"]

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from catalog.drop_reasons import Reason
 from curate.errors import CaseError
 from curate.imaging.volume import Volume
-from curate.readers import Header, read, read_header
+from curate.readers import Header, nifti, read, read_channels, read_header
+from curate.readers.streams import through_stream
 
 OBLIQUE = nib.affines.from_matvec(
     nib.eulerangles.euler2mat(0.3, -0.2, 0.1) @ np.diag([-0.8, 1.5, 3.0]), [12.5, -40.0, 101.25]
@@ -66,6 +67,17 @@ def test_decodes_as_nibabel(tmp_path: Path, dtype: str, kind: Any, endian: str, 
     assert read_header(path) == Header((5, 6, 7), np.dtype(dtype).itemsize)
 
 
+@pytest.mark.parametrize(("slope", "expected"), [(1.0, 1.0), (2.0, 2.0), (0.0, 1.0), (np.nan, 1.0)])
+def test_an_intercept_that_is_not_a_number_is_not_set(tmp_path: Path, slope: float, expected: float) -> None:
+    """nibabel refuses it, ITK takes 0."""
+    path = with_header(tmp_path / "a.nii", packed=False, scl_slope=slope, scl_inter=np.nan)
+    volume = read(path)
+    assert (volume.slope, volume.intercept) == (expected, 0.0)
+    np.testing.assert_array_equal(
+        volume.voxels * volume.slope + volume.intercept, sitk.GetArrayFromImage(sitk.ReadImage(path))
+    )
+
+
 @pytest.mark.parametrize(
     ("slope", "intercept"), [(0.5, 0.0), (-2.0, 7.5), (1.0, -1024.0), (0.0, 5.0), (np.nan, np.nan)]
 )
@@ -98,6 +110,33 @@ def test_the_affine_is_nibabels_and_itks(tmp_path: Path, form: str) -> None:
         np.testing.assert_array_equal(sitk.GetArrayFromImage(itk), volume.voxels)
 
 
+@pytest.mark.parametrize("names", ["RGB", "RGBA"])
+def test_colours_without_their_alpha(tmp_path: Path, names: str) -> None:
+    colours = np.random.default_rng(3).integers(0, 255, (4, 5, 6, len(names))).astype(np.uint8)
+    stored = colours.view([(name, "u1") for name in names])[..., 0]
+    path = tmp_path / "a.nii.gz"
+    nib.Nifti1Image(stored, OBLIQUE, dtype=stored.dtype).to_filename(path)
+    volume = read(path)
+    assert volume.is_colour
+    np.testing.assert_array_equal(volume.voxels.transpose(2, 1, 0, 3), colours[..., :3])
+    np.testing.assert_array_equal(volume.voxels, sitk.GetArrayFromImage(sitk.ReadImage(path))[..., :3])
+    np.testing.assert_array_equal(read(path, 2).voxels.transpose(2, 1, 0), colours[..., 2])
+    assert read_header(path) == Header((4, 5, 6, 3), 1)
+    assert "no channel 3" in refused(path, Reason.GEOMETRY, channel=3)
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_volumes_are_inflated_once(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    series = np.random.default_rng(1).integers(-99, 99, (4, 3, 5, 6)).astype(np.int16)
+    path = saved(tmp_path / f"a{suffix}", series)
+    opened = []
+    monkeypatch.setattr(nifti, "through_stream", lambda path, use: opened.append(path) or through_stream(path, use))
+    volumes = read_channels(path, (4, 0, 4, 2))
+    assert opened == [path] * 3  # header, header again, voxels
+    for volume, channel in zip(volumes, (4, 0, 4, 2), strict=True):
+        np.testing.assert_array_equal(volume.voxels.transpose(2, 1, 0), series[..., channel])
+
+
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
 def test_4d_by_channel(tmp_path: Path, suffix: str) -> None:
     series = np.random.default_rng(1).integers(-99, 99, (4, 3, 5, 6)).astype(np.int16)
@@ -107,7 +146,10 @@ def test_4d_by_channel(tmp_path: Path, suffix: str) -> None:
     assert read_header(path).shape == (4, 3, 5, 6)
     for channel in (None, 6):
         assert refused(path, Reason.GEOMETRY, channel=channel) == (
-            f"a{suffix} is 4D (4 x 3 x 5 x 6): name in the recipe's `channels` which of its 6 volumes to take"
+            f"a{suffix} is 4D (4 x 3 x 5 x 6): it has the channels 0 to 5, and no channel 6"
+            if channel
+            else f"a{suffix} is 4D (4 x 3 x 5 x 6) and holds 6 volumes or channels: name in the recipe's `channels` "
+            "which to take"
         )
 
 
@@ -134,9 +176,16 @@ def test_extensions_lie_between_header_and_voxels(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(tmp_path / "a.nii.gz").voxels.transpose(2, 1, 0), VOXELS)
 
 
-def test_voxels_said_to_begin_at_0_begin_after_the_header_as_itk_has_it(tmp_path: Path) -> None:
-    path = with_header(tmp_path / "a.nii", packed=False, vox_offset=0)
-    np.testing.assert_array_equal(read(path).voxels, sitk.GetArrayFromImage(sitk.ReadImage(path)))
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+def test_voxels_said_to_begin_at_0_begin_after_the_header_and_its_flags(tmp_path: Path, kind: Any) -> None:
+    """The standard: voxels of a single file begin at byte 352 (NIfTI-2: 544) at the earliest."""
+    path = saved(tmp_path / "a.nii", VOXELS.astype(np.int16), kind)
+    content = bytearray(path.read_bytes())
+    header = kind.header_class(bytes(content[: kind.header_class.sizeof_hdr]))
+    header["vox_offset"] = 0
+    content[: kind.header_class.sizeof_hdr] = header.binaryblock
+    path.write_bytes(bytes(content))
+    np.testing.assert_array_equal(read(path).voxels.transpose(2, 1, 0), VOXELS)
 
 
 def test_the_content_says_whether_it_is_gzip(tmp_path: Path) -> None:
@@ -156,6 +205,25 @@ def test_gzip_of_several_members(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(path).voxels.transpose(2, 1, 0), VOXELS)
 
 
+@pytest.mark.parametrize("size", [1, 10, 100])
+@pytest.mark.parametrize("garbage", [b"x", b"garbage", b"\0" * 600, b"\x1f\x8b\x08 no gzip", b"<html>" * 50], ids=len)
+def test_what_follows_a_complete_gzip_member_is_ignored_as_gunzip_does(
+    tmp_path: Path, garbage: bytes, size: int
+) -> None:
+    """As gunzip, nibabel and ITK do; the member itself is still checked."""
+    voxels = np.random.default_rng(size).integers(0, 99, (size,) * 3).astype(np.int16)
+    path = saved(tmp_path / "a.nii.gz", voxels)
+    whole = path.read_bytes()
+    path.write_bytes(whole + garbage)
+    np.testing.assert_array_equal(read(path).voxels.transpose(2, 1, 0), voxels)
+    np.testing.assert_array_equal(read(path).voxels, sitk.GetArrayFromImage(sitk.ReadImage(path)))
+    for damaged in (whole[:-8] + bytes(4) + whole[-4:], whole[:-4] + bytes([whole[-4] ^ 1]) + whole[-3:]):
+        path.write_bytes(damaged + garbage)
+        refused(path)
+    path.write_bytes(whole[:-5])
+    refused(path)
+
+
 def test_a_plain_sibling_is_not_taken_for_it(tmp_path: Path) -> None:
     """SimpleITK asked for t.nii.gz reads t.nii where both lie side by side."""
     saved(tmp_path / "t.nii", VOXELS.astype(np.int16))
@@ -167,11 +235,12 @@ def test_a_plain_sibling_is_not_taken_for_it(tmp_path: Path) -> None:
 # ---- broken files ----
 
 
-@pytest.mark.parametrize("dtype", [[("R", "u1"), ("G", "u1"), ("B", "u1")], "complex64"])
-def test_what_is_no_scalar_intensity(tmp_path: Path, dtype: Any) -> None:
-    voxels = np.zeros((3, 4, 5), dtype)
-    nib.Nifti1Image(voxels, OBLIQUE, dtype=voxels.dtype).to_filename(tmp_path / "a.nii.gz")
-    assert "are not scalar intensities" in refused(tmp_path / "a.nii.gz")
+@pytest.mark.parametrize(("code", "name"), [(32, "complex64"), (1536, "float128"), (1792, "complex128")])
+def test_what_is_no_scalar_intensity(tmp_path: Path, code: int, name: str) -> None:
+    with_header(tmp_path / "a.nii.gz", datatype=code)
+    assert refused(tmp_path / "a.nii.gz") == (
+        f"a.nii.gz cannot be read: its voxels are of type {name}; integers, real numbers and RGB can be used"
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"\x1f\x8b", b"hello", b"\0" * 1000, b"\x89PNG\r\n\x1a\n" + b"x" * 400])
@@ -183,7 +252,7 @@ def test_not_a_nifti(tmp_path: Path, suffix: str, content: bytes) -> None:
 
 
 def test_no_such_file(tmp_path: Path) -> None:
-    assert "No such file" in refused(tmp_path / "a.nii.gz")
+    assert refused(tmp_path / "a.nii.gz") == "a.nii.gz cannot be read: No such file or directory"
     (tmp_path / "b.nii").mkdir()
     refused(tmp_path / "b.nii")
 
@@ -291,18 +360,12 @@ def test_impossible_shapes(tmp_path: Path, dim: list[int]) -> None:
         {"vox_offset": 1e9},
         {"vox_offset": np.nan},
         {"datatype": 77},
-        {"sform_code": 0, "qform_code": 1, "quatern_b": 1.0, "quatern_c": 1.0, "quatern_d": 1.0},
+        {"vox_offset": 100},
+        {"magic": b"nix"},
     ],
 )
 def test_headers_of_nonsense(tmp_path: Path, fields: dict[str, Any]) -> None:
     refused(with_header(tmp_path / "a.nii.gz", **fields))
-
-
-@pytest.mark.parametrize("fields", [{"srow_x": [0, 0, 0, 0]}, {"srow_y": [np.nan, 1, 0, 0]}])
-def test_affines_of_nonsense(tmp_path: Path, fields: dict[str, Any]) -> None:
-    with pytest.raises(CaseError, match="singular or not finite") as caught:
-        read(with_header(tmp_path / "a.nii.gz", sform_code=1, **fields))
-    assert caught.value.reason is Reason.GEOMETRY
 
 
 def bomb(path: Path, claimed: tuple[int, int, int], megabytes: int) -> Path:

@@ -85,6 +85,7 @@ def test_list(shipped: Path) -> None:
         True,
         2,
     )
+    assert (drive.anatomies, drive.status, drive.reason, drive.commercial) == (("other",), None, None, None)
 
 
 def test_a_checkout_has_them_beside_the_packages() -> None:

@@ -16,7 +16,7 @@ from curate.imaging.window import DEFAULTS, MINMAX, MINMAX_SLICE, NONE, PERCENTI
 from curate.recipe.faults import Code
 from curate.recipe.load import load_recipe, parse_recipe
 from curate.recipe.model import Defaults
-from curate.recipe.resolved import Channel, Label, License, PatientTable, Recipe
+from curate.recipe.resolved import Channel, Label, License, PatientTable, Recipe, SplitField, SplitLists, SplitTable
 from tests.curate.recipe.bad_recipes import (
     BAD_DOCUMENTS,
     BAD_RECIPES,
@@ -271,6 +271,35 @@ def test_missing_keys() -> None:
     ]
 
 
+def test_an_incomplete_recipe_needs_no_cases() -> None:
+    found = recipe("status: incomplete\nreason: labels withheld\noverlaps: [lits]\n")
+    assert (found.groups, found.status, found.reason) == ((), "incomplete", "labels withheld")
+    assert (found.modalities, found.anatomies, found.overlaps) == (("MR",), ("abdomen", "lesion"), ("lits",))
+
+
+def test_modalities_and_anatomies_are_those_of_all_groups() -> None:
+    found = recipe(
+        "cases:\n"
+        "  - {image: 'a/{m}/{case}.nii', modality: {field: m, map: {p: PET, c: {modality: CT, window: lung}}}}\n"
+        "  - {image: 'b/{case}.nii', channels: {0: {sequence: t1}, 1: {modality: PET}}, anatomy: pelvis}\n"
+    )
+    assert found.modalities == ("PET", "CT", "MR")
+    assert found.anatomies == ("abdomen", "lesion", "pelvis")
+
+
+def test_splits() -> None:
+    def split(text: str) -> object:
+        return recipe(f"{PAIR}labels: {{liver: 1}}\nsplit: {text}\n").groups[0].split
+
+    same = (("train", "train"), ("val", "val"), ("test", "test"))
+    assert split("test") == "test"
+    assert split("null") is None
+    assert split("{field: case}") == SplitField("case", same)
+    assert split("{field: case, map: {Tr: train, Un: null}}") == SplitField("case", (("Tr", "train"), ("Un", None)))
+    assert split("{csv: a.csv, case: id, split: part}") == SplitTable("a.csv", "id", "part", same)
+    assert split("{lists: {train: a.txt, test: b.txt}}") == SplitLists((("train", "a.txt"), ("test", "b.txt")))
+
+
 def test_every_error_at_once_with_its_line() -> None:
     assert faults(MANY_FAULTS) == [
         (1, "name", Code.BAD_VALUE),
@@ -340,6 +369,7 @@ BASE = HEAD + PAIR + "labels: {liver: 1, spleen: 2}\n"
 @pytest.mark.parametrize(
     "same",
     [
+        BASE + "doi: 10.1000/x\ncitation: x\nstatus: incomplete\nreason: y\noverlaps: [lits]\n",
         BASE + "title: x\nhomepage: https://x.org\nnotes: y\nsource: /data\nexclude: {a: b}\nexpect: {cases: 4}\n",
         "# a comment\n" + BASE + "min_area: 100.0\nencoding: ids\nwindow: {percentile: [0.5, 99.5]}\n",
         "".join(sorted(BASE.splitlines(keepends=True))),
@@ -363,7 +393,8 @@ def test_the_hash_is_of_the_meaning(same: str) -> None:
         BASE.replace("abdomen, lesion", "pelvis"),
         BASE.replace("MR", "PET"),
         *(BASE + line for line in ["min_area: 5", "sequence: t1", "ignore: [4]", "axes: [z]", "union: true", "window: minmax",
-          "orient: native", "geometry: index", "isotropic: true", "aspect: false", "spacing: [1, 1]", "patient: p", "subsample: 2"]),
+          "orient: native", "geometry: index", "isotropic: true", "aspect: false", "spacing: [1, 1]", "patient: p", "subsample: 2", "split: test", "missing_labels: skip",
+          "split: {field: case}", "split: {csv: a.csv, case: a, split: b}", "split: {lists: {test: a.txt}}"]),
     ],
 )  # fmt: skip
 def test_the_hash_changes_with_the_meaning(other: str) -> None:

@@ -50,6 +50,10 @@ def test_shipped_recipes_keep_to_it(path: Path) -> None:
         {"labels": ["a", "b"]},
         {"labels": {"a": "#ff0000", "b": [[1, 2, 3]], "c": {"value": [1, 2], "anatomy": "thorax"}}},
         {"window": {"level": 1, "width": 2.5}, "anatomy": ["other"], "patient": {"csv": "a", "case": "b", "patient": "c"}},
+        {"split": "test", "status": "seen", "doi": "10.5281/zenodo.1", "citation": "x", "overlaps": ["kits19"]},
+        {"split": {"field": "case", "map": {"a": "train", "b": None}}},
+        {"split": {"csv": "a.csv", "case": "a", "split": "b"}},
+        {"split": {"lists": {"val": "val.txt"}}},
     ],
 )  # fmt: skip
 def test_good(good: dict[str, Any]) -> None:
@@ -81,6 +85,10 @@ def test_good(good: dict[str, Any]) -> None:
         {"spacing": [1]},
         {"exclude": {"a": 1}},
         {"expect": {"masks": 1}},
+        {"status": "incomplete"},
+        {"doi": "https://doi.org/10.5281/zenodo.1"},
+        {"split": "training"},
+        {"split": {"lists": {"dev": "a.txt"}}},
     ],
 )
 def test_bad(bad: dict[str, Any]) -> None:
@@ -90,3 +98,10 @@ def test_bad(bad: dict[str, Any]) -> None:
 @pytest.mark.parametrize("key", ["name", "license", "cases"])
 def test_required(key: str) -> None:
     assert not Draft202012Validator(SCHEMA).is_valid({k: v for k, v in GOOD.items() if k != key})
+
+
+def test_an_incomplete_recipe_has_a_reason_in_place_of_cases() -> None:
+    without = {key: value for key, value in GOOD.items() if key != "cases"}
+    validator = Draft202012Validator(SCHEMA)
+    assert validator.is_valid({**without, "status": "incomplete", "reason": "labels withheld"})
+    assert not validator.is_valid({**without, "status": "seen", "reason": "labels withheld"})

@@ -73,6 +73,24 @@ def test_tables_and_files_agree(tmp_path: Path, source: Path) -> None:
     assert report["datasets"]["Blobs"]["masks"] == len(kept)
 
 
+def test_rows_carry_the_official_split_and_follow_it(tmp_path: Path, source: Path) -> None:
+    def split_as(words: str) -> Recipe:
+        return recipe(f"split: {{csv: split.csv, case: id, split: part, map: {words}}}\n")
+
+    (source / "split.csv").write_text("id,part\ncase_0,a\ncase_1,b\n")
+    out = tmp_path / "out"
+    run(split_as("{a: train, b: test}"), source, out)
+    assert {(row["case"], row["split"]) for row in rows(out)} == {
+        ("case_0", "train"), ("case_1", "test"), ("case_2", None),
+    }  # fmt: skip
+    (source / "split.csv").write_text("id,part\ncase_0,a\ncase_1,a\n")
+    summary = run(split_as("{a: train, b: test}"), source, out)
+    assert summary.done_before == 2
+    assert {(row["case"], row["split"]) for row in rows(out)} == {
+        ("case_0", "train"), ("case_1", "train"), ("case_2", None),
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("store", store_names())
 def test_a_second_run_does_nothing(tmp_path: Path, source: Path, done: list[str], store: str) -> None:
     run(recipe(), source, tmp_path / "out", store=store)

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from tests.train import small_runs
 from tests.train.small_runs import NAME, WORDS, small_model, write_small_corpus
 from train.commands import training
+from train.embeddings.store import EmbeddingCache
 from train.learning.checkpoint import CHECKPOINT
 from train.learning.journal import Journal, read_log
 from train.learning.loop import BEST, LAST
@@ -46,8 +47,8 @@ def asked(monkeypatch):
     """What a command asked for, in place of doing it."""
     requests = []
 
-    def note(runs, device, threads):
-        requests.extend((request, device, threads, resume) for request, resume in runs)
+    def note(request, run, then=None):
+        requests.append((request, run, then))
 
     monkeypatch.setattr(training, "_train", note)
     return requests
@@ -59,7 +60,7 @@ def flags(values):
 
 def distill(small, teacher, out, *more, **values):
     return ["distill", "--manifest", small, "--teacher", teacher, "--student", NAME, "--out", out, "--threads", 1,
-            "--device", "cpu", *flags({**EMBEDDINGS, **values}), *more]  # fmt: skip
+            "--device", "cpu", "--protocol", "repvit-m0.6", *flags({**EMBEDDINGS, **values}), *more]  # fmt: skip
 
 
 def log_of(out: Path):
@@ -105,20 +106,37 @@ def test_each_number_of_a_protocol_has_a_flag(name, small, train, asked):
     assert len(asked) == 2
 
 
-def test_the_defaults_are_the_papers(small, train, asked, teacher):
-    train("distill", "--manifest", small, "--out", "x")
-    train("teacher", "--manifest", small, "--out", "x")
-    train("finetune", "--manifest", small, "--out", "x", "--model", teacher)
-    (first, *rest), (second, *_), (third, *_) = asked
-    assert (first.command, first.model, first.teacher) == ("distill", "repvit-m0.6", "lite-medsam")
-    assert first.protocol == load_protocol("repvit-m0.6")
-    assert rest == [None, None, False]
+def test_defaults(small, train, asked, teacher):
+    train("distill", "--manifest", small)
+    train("teacher", "--manifest", small)
+    train("finetune", "--manifest", small, "--model", teacher)
+    (first, run, then), (second, *_), (third, *_) = asked
+    assert (first.command, first.model, first.teacher) == ("distill", "effnet-lite0", "lite-medsam")
+    assert (first.protocol, first.start) == (load_protocol("student-continued"), "effnet-lite0")
+    assert (run.device, run.threads, then) == (None, None, None)
     assert (second.command, second.model, second.start) == ("teacher", "swin-t", None)
     assert second.protocol == load_protocol("swin-t")
     assert (third.command, third.model, third.start, third.teacher) == ("finetune", NAME, str(teacher), None)
     assert third.protocol == load_protocol("lite-medsam")
-    assert {one.split for one in (first, second, third)} == {"train"}
-    assert {one.val for one in (first, second, third)} == {"val"}
+    for one in (first, second, third):
+        assert (one.split, one.val, one.out, one.embeddings, one.resume) == ("train", "val", None, None, False)
+
+
+@pytest.mark.parametrize(
+    ("words", "protocol", "start"),
+    [
+        (["--student", "timm:mobilenetv3_small_100"], "student", None),
+        (["--student", "rep-medsam"], "student", None),
+        (["--student", "repvit-m0.6"], "student-continued", "repvit-m0.6"),
+        (["--student", "repvit-m0.6", "--protocol", "repvit-m0.6"], "repvit-m0.6", None),
+        (["--backbone"], "student", None),
+        (["--weights", "repvit-m0.6"], "student", "repvit-m0.6"),
+    ],
+)
+def test_only_a_student_without_orders_starts_from_its_own_weights(words, protocol, start, small, train, asked):
+    train("distill", "--manifest", small, *words)
+    ((request, *_),) = asked
+    assert (request.protocol, request.start) == (load_protocol(protocol), start)
 
 
 def test_the_selection_and_the_rest_arrive(small, train, asked):
@@ -126,12 +144,12 @@ def test_the_selection_and_the_rest_arrive(small, train, asked):
           "axis=x", "--every", 3, "--shares", "train=0.7,test=0.3", "--split-seed", 5, "--split", "all", "--val-split",
           "none", "--seed", 4, "--workers", 2, "--checkpoint-steps", 9, "--device", "cpu", "--threads", 2,
           "--resume")  # fmt: skip
-    ((request, device, threads, resume),) = asked
+    ((request, run, _),) = asked
     selection = request.selection
     assert (selection.only, selection.without) == (("modality=CT",), ("dataset=A", "axis=x"))
     assert (selection.every, selection.shares, selection.split_seed) == (3, {"train": 0.7, "test": 0.3}, 5)
     assert (request.split, request.val, request.seed, request.workers) == (None, None, 4, 2)
-    assert (request.checkpoint_steps, device, threads, resume) == (9, "cpu", 2, True)
+    assert (request.checkpoint_steps, run.device, run.threads, request.resume) == (9, "cpu", 2, True)
 
 
 def test_a_trained_model_keeps_what_a_protocol_would_copy(small, train, asked, teacher):
@@ -196,7 +214,7 @@ def test_a_teacher_from_scratch_is_trained_and_tuned(small, train, tmp_path):
         (["--copied", "mask_encoder"], "Take it out of --copied"),
         (["--copied", "last_norm"], "the image encoder of stand-in ends in no norm. Take it out of --copied"),
         (["--trained", "image_encoder.nek"], "no part 'image_encoder.nek' (did you mean image_encoder.neck?)"),
-        (["--resume"], "there is nothing to resume"),
+        (["--resume"], "nothing to resume"),
         (["--epoch", "3"], "No such option"),
         (["--manifest", "absent"], "absent"),
         (["--backbone"], "no ImageNet weights are known for stand-in"),
@@ -224,7 +242,7 @@ def test_a_folder_that_cannot_be_written(small, teacher, train, tmp_path):
     (tmp_path / "file").touch()
     code, _, err = train(*distill(small, teacher, tmp_path / "file" / "run"))
     assert code == 1
-    assert re.fullmatch(r"error: .*file/run cannot be made: Not a directory\n", err)
+    assert re.fullmatch(r"error: .*file/run cannot be created: Not a directory\n", err)
 
 
 def test_a_folder_with_another_run(small, teacher, train, tmp_path):
@@ -232,16 +250,20 @@ def test_a_folder_with_another_run(small, teacher, train, tmp_path):
     assert train(*words)[0] == 0
     kept = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()}
     for more, told in (
-        ([], "holds a run already: go on with it by --resume, or give another --out"),
-        (["--resume", "--lr", "0.1"], "holds another run: protocol.lr was 0.01, now 0.1."),
+        (["--lr", "0.1"], "holds another run: protocol.lr was 0.01, now 0.1."),
+        (["--epochs", "2"], "holds this run with 1 epochs: give --resume to train it to 2"),
         (["--resume", "--only", "modality=CT"], "holds another run: data.train.images was 4, now 2"),
     ):
         code, _, err = train(*words, *more)
         assert code == 2
         assert told in err
     assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir() if path.is_file()} == kept
-    code, out, _ = train(*words, "--resume")
-    assert (code, out) == (0, f"2 steps; best weights: {tmp_path / 'run' / BEST}\n")
+    for more in ([], ["--resume"]):
+        code, out, _ = train(*words, *more)
+        assert (code, out) == (0, f"2 steps; best weights: {tmp_path / 'run' / BEST}\n")
+    code, out, err = train(*words, "--resume", "--epochs", 2)
+    assert (code, out) == (0, f"4 steps; best weights: {tmp_path / 'run' / BEST}\n")
+    assert "resumed, now 2 epochs in place of 1" in err
 
 
 # What fails on the way
@@ -274,7 +296,7 @@ def test_ctrl_c_says_how_to_go_on(small, teacher, train, tmp_path, monkeypatch):
     monkeypatch.setattr(Journal, "write", write)
     code, _, err = train(*distill(small, teacher, tmp_path / "run"))
     assert code == 1
-    assert err.endswith(f"stopped: --resume goes on from the last checkpoint in {tmp_path / 'run'}\n")
+    assert err.endswith("Interrupted: run the same command again to resume from the last checkpoint\n")
 
 
 # Kills and processes
@@ -300,7 +322,7 @@ def test_kill_9_and_resume_equal_an_undisturbed_run(small, teacher, train, tmp_p
     done = process("--die", 4, *distill(small, teacher, tmp_path / "cut", *more, **values))
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert torch.load(tmp_path / "cut" / CHECKPOINT, weights_only=True)["step"] == 3
-    resumed = train(*distill(small, teacher, tmp_path / "cut", *more, **values), "--resume")
+    resumed = train(*distill(small, teacher, tmp_path / "cut", *more, **values))
     assert resumed[0] == 0, resumed[2]
     assert_same(tmp_path / "cut", tmp_path / "whole")
 
@@ -315,25 +337,49 @@ def test_both_stages_run_and_are_resumed_in_either(small, teacher, train, tmp_pa
     code, out, err = train(*words("whole"))
     assert code == 0, err
     second = tmp_path / "whole" / "one" / "finetune"
-    assert [line.split(": ")[1] for line in out.splitlines()] == [
-        str(second.parent / BEST),
-        str(second / BEST),
-    ]
+    assert out == f"4 steps; best weights: {second / BEST}\n"
     assert float(read_about(second / BEST)["val_dsc"]) >= 0
     first, last = load_file(second.parent / BEST), load_file(second / LAST)
     changed = {key.split(".")[0] for key in first if not torch.equal(first[key], last[key])}
     assert changed == {"mask_decoder"}
     # Ended in the first stage, in the second before its first checkpoint, and in the second after one.
     for step, stage in ((3, "one"), (1, "finetune"), (3, "finetune")):
-        resume = ["--resume"] if (tmp_path / "cut").exists() else []
         with pytest.MonkeyPatch.context() as patch:
             killed_after(patch, step, stage)
             with pytest.raises(Killed):
-                train(*words("cut", *resume))
-    code, out, err = train(*words("cut", "--resume"))
+                train(*words("cut"))
+    code, out, err = train(*words("cut"))
     assert code == 0, err
     for part in (Path("one"), Path("one", "finetune")):
         assert_same(tmp_path / "cut" / part, tmp_path / "whole" / part)
+
+
+def test_a_protocol_with_views_stores_its_embeddings_first_and_resumes_its_numbered_run(
+    small, teacher, train, tmp_path, monkeypatch
+):
+    """Nothing but the corpus is given; an interrupted run is found again, and a finished one is not taken up."""
+    monkeypatch.chdir(tmp_path)
+    protocol = tmp_path / "views.yaml"
+    protocol.write_text(
+        "losses: {embedding: 1, teacher: 1, dice: 1, boundary: 0.5}\ntrained: [image_encoder, mask_decoder]\n"
+        "copied: [prompt_encoder, mask_decoder]\nepochs: 3\nembedding_epochs: 1\nbatch: 2\nviews: 2\naugment: views\n"
+    )
+    words = ["distill", "--manifest", small, "--teacher", teacher, "--student", NAME, "--protocol", protocol,
+             "--device", "cpu", "--threads", 1, "--checkpoint-steps", 1]  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        killed_after(patch, 4, f"{NAME}-1")
+        with pytest.raises(Killed):
+            train(*words)
+    stored = EmbeddingCache(Path("runs") / f"embeddings-{NAME}")
+    assert (len(stored), stored.about["augment"]) == (10, "views")  # two views of four images, one of two to validate
+    code, out, err = train(*words)
+    assert (code, out) == (0, f"6 steps; best weights: {Path('runs') / f'{NAME}-1' / BEST}\n"), err
+    assert "10 embeddings" not in err.split("resumed")[1]
+    lines = [line for line in read_log(Path("runs") / f"{NAME}-1" / "log.csv") if line["split"] == "train"]
+    assert [bool(line["teacher"]) for line in lines] == [False, False, True, True, True, True]
+    assert all(line["embedding"] for line in lines)
+    code, out, _ = train(*words, "--epochs", 1)
+    assert out == f"2 steps; best weights: {Path('runs') / f'{NAME}-2' / BEST}\n"
 
 
 def test_two_processes_have_the_losses_of_one(small, teacher, train, tmp_path):
@@ -357,5 +403,5 @@ def test_two_processes_have_the_losses_of_one(small, teacher, train, tmp_path):
     for a, b in zip(one, two, strict=True):
         for name in ("loss", "dice", "bce", "iou", "dsc"):
             assert float(a[name]) == pytest.approx(float(b[name]), rel=2e-4, abs=1e-6), name
-    assert done.stdout.count("best weights") == 2
+    assert done.stdout.count("best weights") == 1
     assert len(log_of(tmp_path / "two" / "finetune")) == 3

@@ -29,17 +29,17 @@ def expected(images):
 
 
 def test_torch_on_the_cpu(teacher, images):
-    encode, remarks = cpu_encoder(teacher, "torch", "f32", 1)
-    np.testing.assert_allclose(encode(images), expected(images), atol=1e-5)
-    assert all(isinstance(remark, str) for remark in remarks)
+    for precision in ("f32", "auto"):
+        encoder = cpu_encoder(teacher, "torch", precision, 1)
+        np.testing.assert_allclose(encoder.encode(images), expected(images), atol=1e-5)
+        assert encoder.precision == "f32"
+        assert all(isinstance(remark, str) for remark in encoder.remarks)
 
 
 def test_the_way_of_a_gpu(teacher, images):
     """Run on the CPU, where autocast knows bfloat16 too."""
-    encode, _ = gpu_encoder(teacher, "cpu", "f32")
-    np.testing.assert_allclose(encode(images), expected(images), atol=1e-5)
-    encode, _ = gpu_encoder(teacher, "cpu", "bf16")
-    rough = encode(images)
+    np.testing.assert_allclose(gpu_encoder(teacher, "cpu", "f32").encode(images), expected(images), atol=1e-5)
+    rough = gpu_encoder(teacher, "cpu", "bf16").encode(images)
     assert rough.dtype == np.float32
     assert 1e-4 < np.abs(rough - expected(images)).max() < 0.05
 

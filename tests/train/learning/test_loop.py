@@ -3,6 +3,7 @@
 import csv
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -103,11 +104,11 @@ def test_a_resumed_run_equals_an_undisturbed_one(values, small, tmp_path, monkey
     with monkeypatch.context() as patch:
         killed_after(patch, 8)
         with pytest.raises(Killed):
-            train_model(small_plan(small, cut, **settings, model=small_model(seed=9)), HERE, resume=True)
+            train_model(small_plan(small, cut, **settings, model=small_model(seed=9), resumed=True), HERE)
     # What a kill may leave of a line is cut off.
     with (cut / "log.csv").open("a") as file:
         file.write("9,2,train,0.0")
-    train_model(small_plan(small, cut, **settings), HERE, resume=True)
+    train_model(small_plan(small, cut, **settings, resumed=True), HERE)
     assert log_of(cut) == log_of(whole)
     assert len(losses(whole)) == 5 * settings["epochs"]
     assert_same_weights(whole / LAST, cut / LAST)
@@ -125,7 +126,7 @@ def test_the_seed_decides(small, tmp_path):
 def test_resuming_a_run_that_is_done_changes_nothing(small, tmp_path):
     first = train_model(small_plan(small, tmp_path, epochs=1), HERE)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
-    assert train_model(small_plan(small, tmp_path, epochs=1), HERE, resume=True) == first
+    assert train_model(small_plan(small, tmp_path, epochs=1, resumed=True), HERE) == first
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
 
 
@@ -208,7 +209,7 @@ class Worse(Tone):
     def __init__(self, since: int) -> None:
         self.calls, self.since = 0, since
 
-    def __call__(self, samples, batch):
+    def __call__(self, samples, batch, *, masks=True):
         self.calls += 1
         return Taught(super().__call__(samples, batch).embedding + 100 * (self.calls > self.since))
 
@@ -240,7 +241,7 @@ class Broken(Tone):
     def __init__(self, since: int) -> None:
         self.calls, self.since = 0, since
 
-    def __call__(self, samples, batch):
+    def __call__(self, samples, batch, *, masks=True):
         self.calls += 1
         return Taught(super().__call__(samples, batch).embedding * (math.nan if self.calls > self.since else 1))
 
@@ -253,7 +254,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_what_was_good(small, tm
     assert load_checkpoint(tmp_path / CHECKPOINT)["step"] == 2
     assert all(value.isfinite().all() for value in load_file(tmp_path / BEST).values())
     # The same run goes on once the trouble is over.
-    train_model(small_plan(small, tmp_path, epochs=3), HERE, resume=True)
+    train_model(small_plan(small, tmp_path, epochs=3, resumed=True), HERE)
     assert len(losses(tmp_path)) == 6
 
 
@@ -291,7 +292,7 @@ def test_weights_that_are_no_numbers_are_never_kept(step, small, tmp_path, monke
     ],
 )
 def test_too_little_memory_is_told_with_the_remedy(error, small, tmp_path):
-    def target(samples, batch):
+    def target(samples, batch, *, masks):
         raise error
 
     with pytest.raises(TrainingError, match=r"a batch of 4 in 2 part\(s\) does not fit into memory: raise --accum"):
@@ -299,7 +300,7 @@ def test_too_little_memory_is_told_with_the_remedy(error, small, tmp_path):
 
 
 def test_other_faults_of_the_program_are_not_hidden(small, tmp_path):
-    def target(samples, batch):
+    def target(samples, batch, *, masks):
         raise RuntimeError("a fault")
 
     with pytest.raises(RuntimeError, match="a fault"):
@@ -334,19 +335,19 @@ def test_batches_that_do_not_come_in_equal_parts_are_refused(small, tmp_path):
 def test_nothing_to_resume_and_a_torn_checkpoint_are_told(small, tmp_path):
     plan = small_plan(small, tmp_path, epochs=1)
     with pytest.raises(RequestError, match="nothing to resume"):
-        train_model(plan, HERE, resume=True)
+        train_model(replace(plan, resumed=True), HERE)
     train_model(plan, HERE)
     whole = (tmp_path / CHECKPOINT).read_bytes()
     (tmp_path / CHECKPOINT).write_bytes(whole[: len(whole) // 2])
     with pytest.raises(TrainingError, match=r"checkpoint\.pt is damaged: .*start again"):
-        train_model(plan, HERE, resume=True)
+        train_model(replace(plan, resumed=True), HERE)
 
 
 def test_a_checkpoint_of_another_model_is_told(small, tmp_path):
     train_model(small_plan(small, tmp_path, epochs=1), HERE)
     other = small_plan(small, tmp_path, epochs=1, trained=["image_encoder", "mask_decoder"])
     with pytest.raises(TrainingError, match=r"checkpoint\.pt is of another run: "):
-        train_model(other, HERE, resume=True)
+        train_model(replace(other, resumed=True), HERE)
 
 
 def test_half_precision_goes_on_where_it_was(small, tmp_path, monkeypatch):

@@ -1,24 +1,15 @@
-"""What stands in run.json, and what may go on in a folder."""
+"""What run.json says of data and code."""
 
-import json
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from catalog.errors import OutputError
 from tests.train.small_runs import small_samples, write_small_corpus
 from train.learning import provenance
-from train.learning.checkpoint import CHECKPOINT
-from train.learning.protocol import RequestError
-from train.learning.provenance import SAME, begin_run, describe_code, describe_samples
-
-RUN = {"command": "distill", "model": "a", "start": None, "backbone": False, "teacher": {"sha256": "1"},
-       "protocol": {"lr": 0.1, "trained": ["x"]}, "seed": 0, "data": {"train": {"sha256": "2"}},
-       "code": {"torch": "2"}}  # fmt: skip
+from train.learning.provenance import describe_code, describe_samples
 
 
 def test_the_hash_is_of_the_pixels_alone(tmp_path):
@@ -81,45 +72,3 @@ def test_a_package_inside_anothers_checkout_has_no_commit(tmp_path, monkeypatch)
     inside.mkdir(parents=True)
     monkeypatch.setattr(provenance, "__file__", str(inside / "provenance.py"))
     assert "commit" not in describe_code()
-
-
-def test_a_run_is_begun_once(tmp_path):
-    out = tmp_path / "deep" / "er"
-    begin_run(out, RUN, resume=False)
-    assert json.loads((out / "run.json").read_text()) == RUN
-    # Ended before its first checkpoint, it has nothing to lose.
-    begin_run(out, {**RUN, "seed": 1}, resume=False)
-    assert json.loads((out / "run.json").read_text())["seed"] == 1
-    (out / CHECKPOINT).touch()
-    with pytest.raises(RequestError, match="holds a run already: go on with it by --resume, or give another --out"):
-        begin_run(out, RUN, resume=False)
-    assert json.loads((out / "run.json").read_text())["seed"] == 1
-
-
-@pytest.mark.parametrize("name", SAME)
-def test_only_the_same_run_is_resumed(name, tmp_path):
-    begin_run(tmp_path, RUN, resume=False)
-    begin_run(tmp_path, {**RUN, "code": {"torch": "3"}}, resume=True)
-    with pytest.raises(RequestError, match=f"holds another run: {name}.* was .*, now 'other'.* another --out"):
-        begin_run(tmp_path, {**RUN, name: "other"}, resume=True)
-    assert json.loads((tmp_path / "run.json").read_text()) == RUN
-
-
-def test_the_very_number_that_differs_is_named(tmp_path):
-    begin_run(tmp_path, RUN, resume=False)
-    with pytest.raises(RequestError, match=r"protocol\.lr was 0\.1, now 0\.2\. Give"):
-        begin_run(tmp_path, {**RUN, "protocol": {**RUN["protocol"], "lr": 0.2}}, resume=True)
-
-
-def test_trouble_with_the_folder_is_told(tmp_path):
-    with pytest.raises(RequestError, match=r"nothing to resume: .*run\.json is no file"):
-        begin_run(tmp_path, RUN, resume=True)
-    (tmp_path / "run.json").write_text("{")
-    with pytest.raises(RequestError, match=r"run\.json cannot be read"):
-        begin_run(tmp_path, RUN, resume=True)
-    (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="cannot be made"):
-        begin_run(tmp_path / "file" / "out", RUN, resume=False)
-    if Path("/proc/version").is_file():
-        with pytest.raises(OutputError, match="/proc/nowhere cannot be made"):
-            begin_run(Path("/proc/nowhere"), RUN, resume=False)

@@ -17,6 +17,7 @@ from train.data.dataset import MaskDataset, batches, make_loader
 from train.data.sampling import EpochSampler
 from train.embeddings.embed import distinct_images, embed_samples
 from train.embeddings.store import EmbeddingCache, EmbeddingWriter
+from train.learning.checkpoint import CHECKPOINT
 from train.learning.learner import Learner
 from train.learning.protocol import RequestError
 from train.learning.request import Request, make_plan
@@ -72,11 +73,11 @@ def stored(published, small, tmp_path_factory):
 
 @pytest.fixture
 def ask(small, tmp_path):
-    def ask(resume=False, **values):
+    def ask(**values):
         protocol = small_protocol(**values.pop("protocol", {}))
         asked = {"command": "distill", "model": NAME, "protocol": protocol, "selection": Selection(small),
                  "out": tmp_path / "run", **values}  # fmt: skip
-        return make_plan(Request(**asked), HERE, resume=resume)
+        return make_plan(Request(**asked), HERE)
 
     return ask
 
@@ -106,10 +107,11 @@ def test_the_run_is_written_down(ask, teacher, small, tmp_path):
     assert run["data"]["train"]["sha256"] != run["data"]["val"]["sha256"]
     assert run["code"]["torch"] == torch.__version__
     assert run["selection"]["manifest"] == str(small)
-    # Resumed with the same, and not with another.
-    ask(resume=True, teacher=str(teacher), seed=3)
+    # Resumed by the same command, and by no other.
+    (tmp_path / "run" / CHECKPOINT).touch()
+    assert ask(teacher=str(teacher), seed=3).resumed
     with pytest.raises(RequestError, match="seed was 3, now 4"):
-        ask(resume=True, teacher=str(teacher), seed=4)
+        ask(teacher=str(teacher), seed=4)
 
 
 def test_copied_parts_equal_the_teachers(ask, teacher):
@@ -236,7 +238,7 @@ def test_a_teacher_must_take_the_students_images(ask, tmp_path, monkeypatch):
 def test_what_is_missing_is_told(ask, small, tmp_path):
     with pytest.raises(RequestError, match="weighs embedding: give --teacher or --embeddings"):
         ask()
-    with pytest.raises(WeightsError, match="no weights of stand-in can be installed"):
+    with pytest.raises(WeightsError, match="no package ships weights of stand-in"):
         ask(teacher=NAME)
     with pytest.raises(ModelError, match="no ImageNet weights are known for stand-in"):
         ask(backbone=True, protocol=DECODER)

@@ -25,9 +25,9 @@ def test_a_name_a_file_or_both(student, tmp_path):
     assert parse_model("timm:resnet18") == (preset("timm:resnet18"), None)
     assert parse_model(str(named)) == (preset("repvit-m0.6"), named)
     assert parse_model(f"repvit-m0.6={plain}") == (preset("repvit-m0.6"), plain)
-    with pytest.raises(WeightsError, match=r"does not say which model it is of: write NAME=.*plain\.safetensors"):
+    with pytest.raises(WeightsError, match=r"does not name its model: write NAME=.*plain\.safetensors"):
         parse_model(str(plain))
-    with pytest.raises(WeightsError, match=r"absent\.pth is no file"):
+    with pytest.raises(WeightsError, match=r"weights file not found: absent\.pth"):
         parse_model("repvit-m0.6=absent.pth")
     with pytest.raises(ModelError, match="unknown model 'repvit'"):
         parse_model(f"repvit={plain}")
@@ -42,7 +42,7 @@ def test_weights_are_the_files(student, tmp_path):
     assert read_about(tmp_path / "named.safetensors") == {"preset": "repvit-m0.6", "step": "5"}
     with pytest.raises(WeightsError, match="does not fit"):
         load_model(f"lite-medsam={tmp_path / 'plain.safetensors'}")
-    with pytest.raises(WeightsError, match="no weights of swin-t can be installed"):
+    with pytest.raises(WeightsError, match="no package ships weights of swin-t"):
         load_model("swin-t")
 
 

@@ -5,6 +5,7 @@ import pickle
 import zipfile
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -54,18 +55,62 @@ def test_a_whole_checkpoint_loads_silently(name, model, state, tmp_path):
     assert holds(model, state)
 
 
-@pytest.mark.parametrize("wrapper", ["model", "state_dict", "net"])
+@pytest.mark.parametrize("wrapper", ["model", "state_dict", "net", "model_state_dict"])
 def test_a_wrapper_is_taken_off_and_told(wrapper, model, state, tmp_path):
     path = saved(tmp_path, {wrapper: state, "epoch": 3, "optimizer": {"lr": 1e-4, "state": [state]}})
-    assert load_weights(model, path) == (f"the weights stood under '{wrapper}', beside 2 other entries",)
+    assert load_weights(model, path) == (f"took the weights under '{wrapper}', next to 2 other entries",)
     assert holds(model, state)
 
 
 def test_prefixes_are_taken_off_and_told(model, state, tmp_path):
     path = saved(tmp_path, {f"module._orig_mod.{key}": value for key, value in state.items()})
     notes = load_weights(model, path)
-    assert notes == ("'module.' was taken off every key", "'_orig_mod.' was taken off every key")
+    assert notes == ("removed the prefix 'module.' of every key", "removed the prefix '_orig_mod.' of every key")
     assert holds(model, state)
+
+
+@pytest.mark.parametrize("prefix", ["model.", "sam.", "module.", "_orig_mod.", "model.sam.", "module.model._orig_mod."])
+def test_a_lightning_checkpoint_with_numpy_numbers_beside_is_read_safely(prefix, model, state, tmp_path):
+    content = {
+        "state_dict": {f"{prefix}{key}": value for key, value in state.items()},
+        "epoch": np.int64(3),
+        "best": np.float64(0.91),
+        "loss": np.float32(0.5),
+        "callbacks": {"scores": [np.float64(1.5)]},
+        "optimizer_states": [{"lr": 1e-4}],
+    }
+    path = saved(tmp_path, content, "last.pth")
+    notes = load_weights(model, path)
+    assert notes[0] == "took the weights under 'state_dict', next to 5 other entries"
+    assert holds(model, state)
+
+
+@pytest.mark.parametrize("name", ["ema", "model_ema", "state_dict_ema", "ema_state_dict"])
+def test_the_moving_average_of_the_weights_is_preferred(name, model, state, tmp_path):
+    average = {f"module.{key}": value + 1 for key, value in state.items()} | {"n_averaged": torch.tensor(9)}
+    notes = load_weights(model, saved(tmp_path, {"model": state, name: average, "epoch": 1}))
+    assert notes[0] == f"took the weights under '{name}', next to 2 other entries"
+    assert holds(model, {key: value + 1 for key, value in state.items()})
+    # Some frameworks leave an empty entry where no average was kept.
+    load_weights(model, saved(tmp_path, {"model": state, name: None}))
+    assert holds(model, state)
+
+
+def test_torchs_own_averaged_model_is_read(model, state, tmp_path):
+    average = torch.optim.swa_utils.AveragedModel(Small())
+    load_weights(model, saved(tmp_path, average.state_dict()))
+    assert holds(model, average.module.state_dict())
+
+
+def test_an_object_inside_a_numpy_scalar_is_not_unpickled(state, tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return os.system, ("true",)
+
+    array = np.empty(1, object)
+    array[0] = Evil()
+    with pytest.raises(WeightsError, match="Only tensors and plain values are read"):
+        read_checkpoint(saved(tmp_path, {"state_dict": state, "note": array}))
 
 
 def test_a_prefix_on_some_keys_is_a_fault(model, state, tmp_path):
@@ -85,7 +130,9 @@ def test_a_part_from_a_whole_model(model, state, tmp_path):
 def test_a_part_under_its_own_keys(model, state, tmp_path):
     alone = {key.removeprefix("image_encoder."): state[key] for key in state if key.startswith("image")}
     path = saved(tmp_path, {"model": alone})
-    with pytest.raises(WeightsError, match=r"Nothing was loaded\. It is .* of image_encoder alone: load it with part"):
+    with pytest.raises(
+        WeightsError, match=r"Nothing was loaded\. It holds .* of image_encoder alone: load it with part"
+    ):
         load_weights(model, path)
     load_weights(model, path, part="image_encoder")
     assert torch.equal(model.image_encoder.weight, alone["weight"])
@@ -98,7 +145,7 @@ def test_new_keys_keep_their_values_and_are_told(model, state, tmp_path):
     with pytest.raises(WeightsError, match="2 missing"):
         load_weights(model, path)
     notes = load_weights(model, path, new=("mask_decoder.0.",))
-    assert notes == ("2 tensors are not in the file and keep their values: mask_decoder.0.weight, mask_decoder.0.bias",)
+    assert notes == ("2 tensors keep their values, the file lacks them: mask_decoder.0.weight, mask_decoder.0.bias",)
     assert torch.equal(model.mask_decoder[0].weight, before)
     assert torch.equal(model.image_encoder.weight, state["image_encoder.weight"])
 
@@ -189,9 +236,9 @@ def test_other_files_are_told(tmp_path):
     path.write_bytes(b"x")
     with pytest.raises(WeightsError, match=r"read from \.pth, \.pt or \.safetensors"):
         read_checkpoint(path)
-    with pytest.raises(WeightsError, match=r"is no file\. .*lite-medsam"):
+    with pytest.raises(WeightsError, match=r"weights file not found: .*lite-medsam"):
         find_weights(tmp_path)
-    with pytest.raises(WeightsError, match="no weights of swin-t can be installed"):
+    with pytest.raises(WeightsError, match="no package ships weights of swin-t"):
         find_weights("swin-t")
 
 
