@@ -32,11 +32,11 @@ class Ours:
     def run(self, path: Path, out: Path) -> dict[str, float]:
         """Segment a case."""
         from predict.inputs.challenge import ChallengeFile
+        from predict.predict_options import PredictOptions
         from predict.run import predict_case
-        from predict.run_options import RunOptions
 
         start = time.perf_counter()
-        predict_case(ChallengeFile.from_path(path), self._engine, RunOptions(out, overlaps="last"))
+        predict_case(ChallengeFile.from_path(path), self._engine, PredictOptions(out, overlaps="last"))
         return {"seconds": time.perf_counter() - start}
 
     def encoder(self, path: Path, rounds: int = 9) -> dict[str, float]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from predict.errors import Fault, InputError
+from predict.errors import CaseFault, InputError
 from predict.inputs.case import PromptedCase
 from predict.presets import DEFAULT_MODEL
 from predict.prompts.checks import clip_boxes
@@ -57,7 +57,7 @@ def predict(
     image = as_pixels(np.asarray(pixels), rows.shape[1] == 6)
     if image.dtype != np.uint8:
         message = f"pixels are {image.dtype}; they must be uint8, 0 to 255: window them first, as `curate` does"
-        raise InputError(Fault.RANGE, message)
+        raise InputError(CaseFault.RANGE, message)
     case = PromptedCase("array", np.ascontiguousarray(image), rows)
     clipped, count = clip_boxes(case.boxes, case.shape)
     if count:

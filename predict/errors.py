@@ -4,7 +4,7 @@ catalog.errors.MedcorpusError
 └── PredictError
     ├── FolderError     folder      a folder holds no cases, or must not be written to; nothing is done
     ├── PromptError     prompts     a file of boxes or points cannot be read; nothing is done
-    ├── OptionError     options     options that exclude each other; nothing is done
+    ├── UsageError      options     options that exclude each other; nothing is done
     ├── ModelError      model       unknown model, or a missing library; nothing is done
     ├── WeightsError    weights     a weights file is missing, unsafe, damaged, or of another model
     ├── ExportError     export      a model cannot be exported, or its graphs differ from it
@@ -17,7 +17,7 @@ from enum import StrEnum
 from catalog.errors import MedcorpusError
 
 
-class Fault(StrEnum):
+class CaseFault(StrEnum):
     """Why a case was not segmented: the `fault` of an `InputError`, its `code` in the summary of --json."""
 
     # the file
@@ -68,7 +68,7 @@ class PromptError(PredictError):
     code = "prompts"
 
 
-class OptionError(PredictError):
+class UsageError(PredictError):
     """Options exclude each other, or have a value that is not allowed; nothing is done."""
 
     code = "options"
@@ -80,7 +80,7 @@ class InputError(PredictError):
     code = "input"
     exit_code = 1
 
-    def __init__(self, fault: Fault, message: str) -> None:
+    def __init__(self, fault: CaseFault, message: str) -> None:
         super().__init__(message)
         self.fault = fault
 

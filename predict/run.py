@@ -9,16 +9,16 @@ from typing import Any, NamedTuple
 
 from catalog.progress import Progress
 from predict.engines.engine import Engine
-from predict.errors import Fault, InputError
+from predict.errors import CaseFault, InputError
 from predict.inputs.case import CaseSource, PromptedCase
 from predict.notes import NoteLog
 from predict.outputs.finished import FinishedCases
 from predict.outputs.summary import Outcome
 from predict.outputs.write_case import write_case
+from predict.predict_options import PredictOptions
 from predict.propagation.iou_filter import IouFilter
 from predict.propagation.object_masks import ObjectMasks
 from predict.propagation.segment import segment_case
-from predict.run_options import RunOptions
 
 
 @dataclass
@@ -59,7 +59,7 @@ def predict_cases(
     sources: Iterable[CaseSource],
     failed: Mapping[str, InputError],
     engine: Engine[Any],
-    options: RunOptions,
+    options: PredictOptions,
     progress: Progress,
     finished: FinishedCases | None = None,
 ) -> RunResult:
@@ -79,7 +79,7 @@ def predict_cases(
     Raises:
         OutputError, FolderError: the disk is full, or a folder must not be written to.
     """
-    run = _Run(progress, finished)
+    run = _Results(progress, finished)
     for name, error in failed.items():
         run.fail(name, error)
     following, name = iter(sources), "the first case"
@@ -97,16 +97,10 @@ def predict_cases(
             progress.begin(name)
             wait([reading])
             ahead = read_ahead()
-            ended: Future[Outcome]
-            try:
-                segmented = _segment(reading.result(), engine, options, progress.step)
-                if finished is not None:
-                    finished.begin(source)
-                ended = second.submit(_write, source, segmented, options)
+            try:  # no name holds the case: it goes when it is written
+                run.write(second, source, _segment(reading.result(), engine, options, progress.step), options)
             except (InputError, MemoryError) as error:
-                ended = Future()
-                ended.set_exception(error)
-            run.writing.append((source, ended))
+                run.refuse(source, error)
             run.settle(1)
         run.settle(0)
     except KeyboardInterrupt:
@@ -120,7 +114,7 @@ def predict_cases(
     return run.result
 
 
-class _Run:
+class _Results:
     """The cases of a run that are being written, and the outcome of those that are done."""
 
     def __init__(self, progress: Progress, finished: FinishedCases | None) -> None:
@@ -128,6 +122,18 @@ class _Run:
         self.writing: deque[tuple[CaseSource, Future[Outcome]]] = deque()
         self._progress, self._finished = progress, finished
         self._notes = NoteLog(progress.say)
+
+    def write(self, executor: Executor, source: CaseSource, segmented: _Segmented, options: PredictOptions) -> None:
+        """Start to write the results of a case."""
+        if self._finished is not None:
+            self._finished.begin(source)
+        self.writing.append((source, executor.submit(_write, source, segmented, options)))
+
+    def refuse(self, source: CaseSource, error: Exception) -> None:
+        """Put a case that failed in its place among those that are written."""
+        ended: Future[Outcome] = Future()
+        ended.set_exception(error)
+        self.writing.append((source, ended))
 
     def settle(self, most: int) -> None:
         """Record the outcome of cases in their order, and wait until at most `most` are being written."""
@@ -146,7 +152,7 @@ class _Run:
         except InputError as error:
             self.fail(source.name, error)
         except MemoryError:
-            self.fail(source.name, InputError(Fault.TOO_LARGE, "there is not enough memory for it"))
+            self.fail(source.name, InputError(CaseFault.TOO_LARGE, "there is not enough memory for it"))
         else:
             self.result.outcomes.append(outcome)
             if self._finished is not None:
@@ -159,7 +165,7 @@ class _Run:
 def predict_case(
     source: CaseSource,
     engine: Engine[Any],
-    options: RunOptions,
+    options: PredictOptions,
     on_slice: Callable[[int, int], None] = lambda done, total: None,
 ) -> Outcome:
     """Segment one case and write its results.
@@ -176,13 +182,15 @@ def _read(source: CaseSource) -> _Read:
     return _Read(source.read(), perf_counter() - start)
 
 
-def _segment(read: _Read, engine: Engine[Any], options: RunOptions, on_slice: Callable[[int, int], None]) -> _Segmented:
+def _segment(
+    read: _Read, engine: Engine[Any], options: PredictOptions, on_slice: Callable[[int, int], None]
+) -> _Segmented:
     case, start = read.case, perf_counter()
     expected = IouFilter(len(case.boxes), options.min_iou)
     masks = segment_case(case, engine, options.propagation, on_slice, options.memory, expected.keeps)
     return _Segmented(case, masks, expected, read.seconds + perf_counter() - start)
 
 
-def _write(source: CaseSource, segmented: _Segmented, options: RunOptions) -> Outcome:
+def _write(source: CaseSource, segmented: _Segmented, options: PredictOptions) -> Outcome:
     case, masks, expected, seconds = segmented
     return write_case(source.target, case, masks, expected, options, seconds)

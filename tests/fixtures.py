@@ -95,14 +95,14 @@ class BoxEngine:
         return image
 
     def decode(self, embedding, prompts):
-        from predict.engines.engine import Decoded
+        from predict.engines.engine import MaskLogits
 
         for start in range(0, len(prompts), 2):
             boxes = prompts.boxes[start : start + 2]
             logits = np.full((len(boxes), 256, 256), -9, np.float32)
             for drawn, (x0, y0, x1, y1) in zip(logits, boxes.tolist(), strict=True):
                 drawn[y0 : y0 + round(self._part * (y1 + 1 - y0)), x0 : x1 + 1] = 9
-            yield Decoded(logits, np.ones(len(boxes), np.float32))
+            yield MaskLogits(logits, np.ones(len(boxes), np.float32))
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from predict.cli.options import FROM_TRUTH, WHOLE
-from predict.errors import OptionError
+from predict.errors import UsageError
 
 if TYPE_CHECKING:
     from catalog.selection import Selection
@@ -47,19 +47,19 @@ class CaseArguments:
 def check_arguments(
     place: Path | None, manifest: Path | None, arguments: CaseArguments, selecting: Mapping[str, object]
 ) -> None:
-    """Raise OptionError where options exclude each other; `selecting` are those that select masks of a corpus."""
+    """Raise UsageError where options exclude each other; `selecting` are those that select masks of a corpus."""
     if (place is None) == (manifest is None):
-        raise OptionError("give either CASES (a folder or a file) or --manifest")
+        raise UsageError("give either CASES (a folder or a file) or --manifest")
     if arguments.boxes_from not in (None, FROM_TRUTH):
-        raise OptionError(f"--boxes-from {arguments.boxes_from}: only gts is allowed; a file of boxes goes to --boxes")
+        raise UsageError(f"--boxes-from {arguments.boxes_from}: only gts is allowed; a file of boxes goes to --boxes")
     boxes = [name for name in arguments.given() if name in ("--boxes", "--box", "--boxes-from")]
     if len(boxes) > 1:
-        raise OptionError(f"{' and '.join(boxes)}: boxes come from one of them")
+        raise UsageError(f"{' and '.join(boxes)}: boxes come from one of them")
     if manifest is not None and arguments.given():
         name = next(iter(arguments.given()))
-        raise OptionError(f"--manifest takes boxes and labels from the masks of the corpus: leave out {name}")
+        raise UsageError(f"--manifest takes boxes and labels from the masks of the corpus: leave out {name}")
     if place is not None and (used := [name for name, value in selecting.items() if value]):
-        raise OptionError(f"{used[0]} selects masks of a --manifest; a folder is taken whole")
+        raise UsageError(f"{used[0]} selects masks of a --manifest; a folder is taken whole")
 
 
 def default_out(place: Path) -> Path:
@@ -88,7 +88,7 @@ def folder_cases(place: Path, arguments: CaseArguments, out: Path, overlay: Path
     try:
         window = parse_window(arguments.window)
     except ValueError as error:
-        raise OptionError(f"--window: {error}") from None
+        raise UsageError(f"--window: {error}") from None
     whole = arguments.boxes == WHOLE
     options = InputOptions(
         boxes={} if arguments.boxes is None or whole else read_boxes(Path(arguments.boxes)),

@@ -18,7 +18,7 @@ from catalog.sizes import parse_size
 from predict.cli import options
 from predict.cli.cases import CaseArguments, check_arguments, corpus_cases, default_out, folder_cases
 from predict.cli.selection_options import Every, Only, Shares, SplitSeed, Without, select, split_of
-from predict.errors import OptionError
+from predict.errors import UsageError
 from predict.presets import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ EXTRAS = {
 """Libraries that may be missing, and the extra that installs each."""
 
 app = typer.Typer(
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -46,7 +45,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"predict (medcorpus {version('medcorpus')})")
+        print(f"medcorpus {version('medcorpus')}")
         raise typer.Exit
 
 
@@ -75,7 +74,7 @@ def predict(
     strict: options.StrictOption = False,
     score: options.ScoreOption = False,
     overlay: options.OverlayOption = None,
-    as_json: options.JsonOption = False,
+    as_json: options.SummaryOption = False,
     jitter: options.JitterOption = 0,
     seed: options.SeedOption = 0,
     split: options.SplitOption = "all",
@@ -123,10 +122,10 @@ def predict(
     from catalog.progress import Progress
     from predict.outputs.finished import FinishedCases
     from predict.outputs.tables import write_tables
+    from predict.predict_options import PredictOptions
     from predict.run import predict_cases
-    from predict.run_options import RunOptions
 
-    run_options = RunOptions(out, propagation.value, memory_bytes, min_iou, overlaps.value, overlay, score)
+    run_options = PredictOptions(out, propagation.value, memory_bytes, min_iou, overlaps.value, overlay, score)
     made_by = (fingerprint(model), type(opened).__name__, opened.precision)
     made_how = (propagation.value, min_iou, overlaps.value, None if overlay is None else str(overlay.resolve()), score)
     finished = FinishedCases(out, (*made_by, *made_how))
@@ -179,7 +178,7 @@ def _bytes(text: str) -> int:
     try:
         return parse_size(text)
     except ValueError as error:
-        raise OptionError(f"--memory: {error}") from None
+        raise UsageError(f"--memory: {error}") from None
 
 
 def main() -> None:

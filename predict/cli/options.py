@@ -144,7 +144,7 @@ ScoreOption = Annotated[
     bool, typer.Option("--score", help="Add DSC and NSD by the reference labels, and tables of them.")
 ]
 OverlayOption = Annotated[Path | None, typer.Option(help="Draw boxes, points and masks into PNG files in this folder.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print a summary as JSON.")]
+SummaryOption = Annotated[bool, typer.Option("--json", help="Print a summary as JSON.")]
 JitterOption = Annotated[
     int,
     typer.Option(min=0, help="Widen boxes from labels by up to this many of 256 pixels; the challenge takes 5."),

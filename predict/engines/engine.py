@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 BinaryMask = NDArray[np.bool_]
 BoxCorners = NDArray[np.int64]
-LabelMap = NDArray[np.uint8 | np.uint16]
+LabelArray = NDArray[np.uint8 | np.uint16]
 
 LOGITS = 256
 """Rows and columns of the logits of every model, whatever its image size."""
@@ -65,7 +65,7 @@ class Prompts:
         return np.concatenate(places, 1), np.concatenate(kinds, 1)
 
 
-class Decoded(NamedTuple):
+class MaskLogits(NamedTuple):
     """Masks of N prompts: `logits` (N, 256, 256), the mask where they are above 0, and the expected `iou` (N,)."""
 
     logits: NDArray[np.float32]
@@ -87,7 +87,7 @@ class Engine(Protocol[E]):
         """Return the embedding of an image (3, S, S) in [0, 1]; later calls leave it as it is."""
         ...
 
-    def decode(self, embedding: E, prompts: Prompts) -> Iterator[Decoded]:
+    def decode(self, embedding: E, prompts: Prompts) -> Iterator[MaskLogits]:
         """Yield the masks of the prompts on an embedding, in order, a batch of objects at a time.
 
         Exhaust the iterator before the next call of the engine.
@@ -100,6 +100,6 @@ def padded_count(points: int) -> int:
     return 1 << (points - 1).bit_length() if points else 0
 
 
-def blank_labels(shape: tuple[int, ...], count: int) -> LabelMap:
+def blank_labels(shape: tuple[int, ...], count: int) -> LabelArray:
     """Return a label map of zeros: uint8 where it holds the labels 1 to `count`, else uint16."""
     return np.zeros(shape, np.uint8 if count < 256 else np.uint16)

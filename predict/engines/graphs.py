@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from predict.engines.engine import Decoded, Prompts
+from predict.engines.engine import MaskLogits, Prompts
 from predict.presets import EMBEDDING, GRID
 
 Array = NDArray[Any]
@@ -32,7 +32,7 @@ class GraphEngine:
         rows = np.array(self._graph("encoder")([image[None]])[0])
         return rows.reshape(1, GRID, GRID, EMBEDDING).transpose(0, 3, 1, 2)
 
-    def decode(self, embedding: NDArray[np.float32], prompts: Prompts) -> Iterator[Decoded]:
+    def decode(self, embedding: NDArray[np.float32], prompts: Prompts) -> Iterator[MaskLogits]:
         """Yield the masks of the prompts, a batch of objects at a time; those with a mask prompt one by one."""
         rows = np.ascontiguousarray(embedding.transpose(0, 2, 3, 1)).reshape(1, GRID * GRID, EMBEDDING)
         if prompts.masks is None:
@@ -42,9 +42,9 @@ class GraphEngine:
             one = prompts.part(row, row + 1)
             yield from self._draw(self._graph("mask")([rows, prompts.masks[row][None, None]]), one)
 
-    def _draw(self, shared: Sequence[Array], prompts: Prompts) -> Iterator[Decoded]:
+    def _draw(self, shared: Sequence[Array], prompts: Prompts) -> Iterator[MaskLogits]:
         places, kinds = prompts.tokens()
         for start in range(0, len(places), self._at_once):
             stop = start + self._at_once
             logits, iou = self._graph("decoder")([*shared, places[start:stop], kinds[start:stop]])
-            yield Decoded(np.array(logits), np.array(iou))
+            yield MaskLogits(np.array(logits), np.array(iou))

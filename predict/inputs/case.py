@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from predict.engines.engine import BinaryMask, LabelMap
+from predict.engines.engine import BinaryMask, LabelArray
 from predict.inputs.scan_geometry import ScanGeometry
 from predict.notes import Note
 
@@ -40,10 +40,10 @@ class PromptedCase:
     boxes: NDArray[Any]
     modality: str | None = None
     points: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 4)))
-    hint: LabelMap | None = None
+    hint: LabelArray | None = None
     names: tuple[str, ...] = ()
     spacing: tuple[float, ...] | None = None
-    truth: LabelMap | None = None
+    truth: LabelArray | None = None
     unknown: BinaryMask | None = None
     geometry: ScanGeometry | None = None
     notes: tuple[Note, ...] = ()

@@ -1,18 +1,16 @@
 """A file of the folder of cases, and what identifies its content and prompts."""
 
 import hashlib
-import re
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from curate.inputs import FileInput
+from curate.readers import companions
 from predict.inputs.input_options import InputOptions
-from predict.inputs.kinds import is_of, stem_of
+from predict.inputs.kinds import stem_of
 from predict.inputs.label_files import label_suffixes
-
-DETACHED = (".mhd", ".nhdr")
-DATA_FILE = re.compile(rb"^(?:ElementDataFile *[=:]|data *file:) *(.+?) *\r?$", re.MULTILINE | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -41,22 +39,12 @@ class CaseFile:
         options = self.options
         folders = (options.masks, options.truth if options.score or options.boxes_from_truth else None)
         labels = [folder.find(self.stem, label_suffixes(self.path)) for folder in folders if folder is not None]
-        files = [self.path, *_detached(self.path), *(path for path in labels if path is not None)]
-        stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+        inputs = [FileInput.at(path) for path in (self.path, *labels) if path is not None]
+        stamps = [one.stamps(companions(one)) for one in inputs]
         boxes, points = options.boxes.get(self.name), options.points.get(self.name)
         prompts = (
             None if boxes is None else (boxes.boxes.tolist(), boxes.names),
             None if points is None else points.tolist(),
         )
         read = (options.whole, options.boxes_from_truth, options.jitter, options.seed, options.window, options.score)
-        return hashlib.sha256(repr((stats, prompts, read)).encode()).hexdigest()
-
-
-def _detached(path: Path) -> list[Path]:
-    """Return the file of voxels that a header names, if there is one."""
-    if not is_of(path, DETACHED):
-        return []
-    with path.open("rb") as file:
-        named = DATA_FILE.search(file.read(1 << 16))
-    data = None if named is None else path.parent / named[1].decode("utf-8", "replace")
-    return [data] if data is not None and data.is_file() else []
+        return hashlib.sha256(repr((stamps, prompts, read)).encode()).hexdigest()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from predict.errors import Fault, InputError
+from predict.errors import CaseFault, InputError
 from predict.inputs.case import PromptedCase, modality_of
 from predict.inputs.case_file import CaseFile
 from predict.inputs.complete import with_boxes, with_hints, with_truth
@@ -41,12 +41,12 @@ class ChallengeFile(CaseFile):
         options = self.options
         if self.name in options.boxes:
             message = "it has boxes of its own, and the file of boxes names it too: leave it out there"
-            raise InputError(Fault.PROMPT_TWICE, message)
+            raise InputError(CaseFault.PROMPT_TWICE, message)
         given = read_arrays(self.path, ("imgs",) if options.boxes_from_truth else ("imgs", "boxes"))
         reference = self._reference()
         truth = reference.get("gts")
         if options.boxes_from_truth and truth is None:
-            raise InputError(Fault.NO_REFERENCE, "there are no reference labels (key gts) to take boxes from")
+            raise InputError(CaseFault.NO_REFERENCE, "there are no reference labels (key gts) to take boxes from")
         if "boxes" in given:
             boxes = _boxes(given["boxes"], self.path.name)
         else:
@@ -71,10 +71,10 @@ class ChallengeFile(CaseFile):
 def _boxes(boxes: NDArray[Any], name: str) -> NDArray[Any]:
     boxes = as_boxes(boxes)
     if not len(boxes):
-        raise InputError(Fault.NO_PROMPT, "there are no boxes")
+        raise InputError(CaseFault.NO_PROMPT, "there are no boxes")
     said, numbers = name[:2], boxes.shape[1]
     if said in ("2D", "3D") and said != ("3D" if numbers == 6 else "2D"):
-        raise InputError(Fault.BOX_FORM, f"its name says {said}, but its boxes have {numbers} numbers each")
+        raise InputError(CaseFault.BOX_FORM, f"its name says {said}, but its boxes have {numbers} numbers each")
     return boxes
 
 
@@ -83,10 +83,10 @@ def _to_8bit(imgs: NDArray[Any]) -> NDArray[np.uint8]:
         return np.ascontiguousarray(imgs)
     advice = "they must be 8-bit, 0 to 255: window them first"
     if imgs.dtype.kind not in "iu":
-        raise InputError(Fault.RANGE, f"imgs are {imgs.dtype}; {advice}")
+        raise InputError(CaseFault.RANGE, f"imgs are {imgs.dtype}; {advice}")
     low, high = int(imgs.min()), int(imgs.max())
     if low < 0 or high > 255:
-        raise InputError(Fault.RANGE, f"imgs run from {low} to {high}; {advice}")
+        raise InputError(CaseFault.RANGE, f"imgs run from {low} to {high}; {advice}")
     return imgs.astype(np.uint8, order="C")
 
 
@@ -96,5 +96,5 @@ def _steps(spacing: NDArray[Any] | None) -> tuple[float, ...] | None:
         return None
     if spacing.shape != (3,) or spacing.dtype.kind not in "iuf" or not (np.isfinite(spacing) & (spacing > 0)).all():
         message = f"spacing is {spacing.tolist()}; it must be three positive numbers, mm along x, y, z"
-        raise InputError(Fault.GEOMETRY, message)
+        raise InputError(CaseFault.GEOMETRY, message)
     return tuple(float(step) for step in spacing[::-1])

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from predict.errors import Fault, InputError
+from curate.imaging.orientation import UPRIGHT
+from predict.errors import CaseFault, InputError
 from predict.inputs.case import PromptedCase
 from predict.inputs.input_options import InputOptions
 from predict.inputs.label_files import label_suffixes, read_label_picture
-from predict.inputs.orientation import UPRIGHT
 from predict.inputs.truth import boxes_of, check_truth, numbered, order_fault
 from predict.notes import Note, NoteKind
 from predict.prompts.checks import Z, check_points, clip_boxes
@@ -28,7 +28,7 @@ def with_boxes(case: PromptedCase, options: InputOptions, through: int = Z) -> P
         return replace(case, boxes=boxes)
     text = f"{clipped} of {len(boxes)} boxes reach past the border and end there; the last pixel of a row is width - 1"
     if options.strict:
-        raise InputError(Fault.BOX_OUTSIDE, text)
+        raise InputError(CaseFault.BOX_OUTSIDE, text)
     return replace(case, boxes=boxes, notes=(*case.notes, Note(NoteKind.CLIPPED, text, clipped)))
 
 
@@ -42,7 +42,7 @@ def with_truth(case: PromptedCase, options: InputOptions) -> PromptedCase:
     if truth is None:
         if options.boxes_from_truth or options.score:
             purpose = "score it by" if options.score else "take boxes from"
-            raise InputError(Fault.NO_REFERENCE, f"there are no reference labels to {purpose}")
+            raise InputError(CaseFault.NO_REFERENCE, f"there are no reference labels to {purpose}")
         return case
     truth = check_truth(truth, case.shape)
     if options.boxes_from_truth:
@@ -68,13 +68,13 @@ def with_hints(
     points = options.points.get(case.name, case.points)
     found = None if options.masks is None else options.masks.find(stem, label_suffixes(path))
     if case.is_volume and (len(points) or found is not None):
-        raise InputError(Fault.BOX_FORM, "it is a volume, which takes boxes; points and masks are for images")
+        raise InputError(CaseFault.BOX_FORM, "it is a volume, which takes boxes; points and masks are for images")
     hint = None if found is None else read_label_picture(found, case.shape, orientation)
     check_points(points, case.shape[-2:])
     count = max(len(case.boxes), int(points[:, 0].max(initial=0)), 0 if hint is None else int(hint.max()))
     if not count:
         raise InputError(
-            Fault.NO_PROMPT,
+            CaseFault.NO_PROMPT,
             "nothing says where its objects are: give boxes (--boxes FILE, --boxes whole), points (--points) or "
             "masks (--masks)",
         )
@@ -84,6 +84,6 @@ def with_hints(
     prompted = {*points[:, 0].astype(int).tolist(), *(() if hint is None else np.unique(hint).tolist())}
     bare = [number for number in range(len(case.boxes) + 1, count + 1) if number not in prompted]
     if bare:
-        raise InputError(Fault.NO_PROMPT, f"object {bare[0]} of {count} has neither a box, a point nor a mask")
+        raise InputError(CaseFault.NO_PROMPT, f"object {bare[0]} of {count} has neither a box, a point nor a mask")
     names = case.names + ("",) * lacking if case.names else ()
     return replace(case, boxes=boxes, points=points, hint=hint, names=names)

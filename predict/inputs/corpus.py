@@ -13,7 +13,7 @@ from catalog.names import image_name, mask_name, modality_token
 from catalog.pixels import PixelReader
 from catalog.samples import Samples
 from predict.engines.engine import blank_labels
-from predict.errors import Fault, InputError
+from predict.errors import CaseFault, InputError
 from predict.inputs.case import PromptedCase
 from predict.prompts.jitter import jittered
 
@@ -72,7 +72,7 @@ class CorpusCase:
                 for label, place in enumerate(places, start=1):
                     truth[self.pixels.mask(place.mask, place.mask_index, place.image_index) > 0] = label
         except (CatalogError, IndexError) as error:
-            raise InputError(Fault.UNREADABLE, str(error)) from error
+            raise InputError(CaseFault.UNREADABLE, str(error)) from error
         name, boxes = self.name, []
         for row, place in zip(rows, places, strict=True):
             tight = np.array([place.box]) - [0, 0, 1, 1]  # to the last pixel inside

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
 
-from predict.errors import Fault, FolderError, InputError, OptionError
+from predict.errors import CaseFault, FolderError, InputError, UsageError
 from predict.inputs.case import CaseSource
 from predict.inputs.challenge import ChallengeFile
 from predict.inputs.input_options import InputOptions
@@ -53,7 +53,7 @@ def find_cases(
 
     Raises:
         FolderError: there is no such folder or file, or it holds no case; the message lists what it holds.
-        OptionError: `box` is given and there are several cases.
+        UsageError: `box` is given and there are several cases.
     """
     files = _files(place, left_out)
     root = place if place.is_dir() else place.parent
@@ -77,13 +77,13 @@ def find_cases(
             )
     if box is not None:
         if len(names) > 1:
-            raise OptionError(f"--box is for one case, and {place} has {len(names)}: use --boxes FILE")
+            raise UsageError(f"--box is for one case, and {place} has {len(names)}: use --boxes FILE")
         options = replace(options, boxes=dict.fromkeys(names.values(), box))
     sources = {path: _source(path, name, root, options) for path, name in names.items()}
     for clash in _groups(sources, lambda path: sources[path].target.as_posix()):
         listed = " and ".join(cases[path] for path in clash)
         message = f"{listed} would both be written as {sources[clash[0]].target}: rename one of them"
-        failed |= {names[path]: InputError(Fault.CLASH, message) for path in clash}
+        failed |= {names[path]: InputError(CaseFault.CLASH, message) for path in clash}
     return FoundCases([source for source in sources.values() if source.name not in failed], failed, notes)
 
 
@@ -114,7 +114,7 @@ def _dicom(paths: list[Path], root: Path) -> dict[str, InputError]:
             folder = path.parent.relative_to(root).as_posix()
             counts[folder] = counts.get(folder, 0) + 1
     return {
-        f"{folder} (DICOM)": InputError(Fault.FORMAT, f"{count} DICOM files: {DICOM_ADVICE}")
+        f"{folder} (DICOM)": InputError(CaseFault.FORMAT, f"{count} DICOM files: {DICOM_ADVICE}")
         for folder, count in counts.items()
     }
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from isal import igzip
 
-from predict.errors import Fault, InputError
+from predict.errors import CaseFault, InputError
 from predict.inputs.kinds import META_IMAGE, NIFTI, is_of
 
 NIFTI_SIZES = {348: "NIfTI-1", 540: "NIfTI-2"}
@@ -23,7 +23,7 @@ def file_header(path: Path) -> bytes:
     try:
         return _nifti(path) if is_of(path, NIFTI) else _text(path)
     except (OSError, EOFError, ValueError) as error:
-        raise InputError(Fault.UNREADABLE, f"{path.name} cannot be read: {error}") from error
+        raise InputError(CaseFault.UNREADABLE, f"{path.name} cannot be read: {error}") from error
 
 
 def _nifti(path: Path) -> bytes:

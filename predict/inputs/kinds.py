@@ -5,7 +5,7 @@ from pathlib import Path
 CHALLENGE = (".npz",)
 LABEL_PICTURES = (".png", ".tif", ".tiff", ".bmp")
 """Pictures that keep every pixel as it is, and so can hold labels."""
-PICTURES = (*LABEL_PICTURES, ".jpg", ".jpeg")
+PICTURES = (*LABEL_PICTURES, ".jpg", ".jpeg", ".webp", ".jp2")
 NIFTI = (".nii.gz", ".nii")
 NRRD = (".nrrd", ".nhdr")
 META_IMAGE = (".mha", ".mhd")

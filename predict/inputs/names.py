@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TypeVar
 
-from predict.errors import Fault, InputError
+from predict.errors import CaseFault, InputError
 from predict.inputs.kinds import stem_of
 
 T = TypeVar("T")
@@ -41,11 +41,11 @@ class CaseNames:
         if len(found) > 1:
             found = [name for name in found if fits(self._file[name])] or found
         if not found:
-            raise InputError(Fault.MISSING, "no case of this name was found")
+            raise InputError(CaseFault.MISSING, "no case of this name was found")
         if len(found) > 1:
             listed = ", ".join(file for file, name in self.files.items() if name in found[:SHOWN])
             message = f"{len(found)} cases have this name ({listed}): write the folder and the suffix too"
-            raise InputError(Fault.AMBIGUOUS, message)
+            raise InputError(CaseFault.AMBIGUOUS, message)
         return found[0]
 
     @cached_property
@@ -95,7 +95,7 @@ def by_case(
             continue
         if name in words:
             message = f"{what} are given for it under two names, {words[name]} and {word}: use one of them"
-            faults[name] = InputError(Fault.PROMPT_TWICE, message)
+            faults[name] = InputError(CaseFault.PROMPT_TWICE, message)
         words[name] = word
         entries[name] = entry
     return {name: entry for name, entry in entries.items() if name not in faults}, faults

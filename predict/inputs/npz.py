@@ -19,7 +19,7 @@ from isal import igzip_lib, isal_zlib
 from numpy.typing import NDArray
 
 from catalog.sizes import format_size
-from predict.errors import Fault, InputError
+from predict.errors import CaseFault, InputError
 from predict.inputs.case import MOST_BYTES
 
 PACKED_PIECE, PIECE = 1 << 16, 1 << 18
@@ -48,14 +48,16 @@ def read_arrays(path: Path, needed: tuple[str, ...], wanted: tuple[str, ...] = (
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
             if missing := [key for key in needed if key not in members]:
                 listed = ", ".join(members) or "none"
-                raise InputError(Fault.KEYS, f"the file lacks the key {' and '.join(missing)}; its keys are: {listed}")
+                raise InputError(
+                    CaseFault.KEYS, f"the file lacks the key {' and '.join(missing)}; its keys are: {listed}"
+                )
             return {key: _read_array(file, key, members[key]) for key in (*needed, *wanted) if key in members}
     except DAMAGED as error:
         raise InputError(
-            Fault.UNREADABLE, f"the file is damaged or not an .npz: {next(iter(str(error).splitlines()), '')}"
+            CaseFault.UNREADABLE, f"the file is damaged or not an .npz: {next(iter(str(error).splitlines()), '')}"
         ) from error
     except MemoryError as error:
-        raise InputError(Fault.TOO_LARGE, "there is not enough memory to read the file") from error
+        raise InputError(CaseFault.TOO_LARGE, "there is not enough memory to read the file") from error
 
 
 def _read_array(file: BinaryIO, key: str, info: zipfile.ZipInfo) -> NDArray[Any]:
@@ -66,12 +68,12 @@ def _read_array(file: BinaryIO, key: str, info: zipfile.ZipInfo) -> NDArray[Any]
     nbytes = dtype.itemsize * prod(shape)
     if nbytes > MOST_BYTES:
         raise InputError(
-            Fault.TOO_LARGE,
+            CaseFault.TOO_LARGE,
             f"{key} claims {shape} of {dtype}, {format_size(nbytes)}; at most {format_size(MOST_BYTES)} are read",
         )
     if info.file_size != begin + nbytes:
         other = "longer" if info.file_size > begin + nbytes else "shorter"
-        raise InputError(Fault.UNREADABLE, f"{key} is damaged: it is {other} than its header says")
+        raise InputError(CaseFault.UNREADABLE, f"{key} is damaged: it is {other} than its header says")
     content, there = np.empty(nbytes, np.uint8), 0
     for piece in chain((start[begin:],), pieces):  # to the end, where the checksum is compared
         content[there : there + len(piece)] = np.frombuffer(piece, np.uint8)

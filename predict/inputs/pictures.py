@@ -6,16 +6,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from curate.imaging.orientation import UPRIGHT
 from curate.imaging.window import Window
 from predict.engines.engine import BinaryMask
-from predict.errors import Fault, InputError
+from predict.errors import CaseFault, InputError
 from predict.inputs.case import PromptedCase, modality_of
 from predict.inputs.case_file import CaseFile
 from predict.inputs.complete import with_boxes, with_hints, with_truth
 from predict.inputs.input_options import InputOptions
 from predict.inputs.kinds import LABEL_PICTURES
 from predict.inputs.label_files import read_label_picture
-from predict.inputs.orientation import UPRIGHT
 from predict.inputs.reading import read_image, to_8bit
 from predict.notes import Note, NoteKind
 from predict.prompts.checks import size_of
@@ -57,7 +57,7 @@ class PictureFile(CaseFile):
         if options.whole:
             known = NamedBoxes(np.array([[0, 0, shape[1] - 1, shape[0] - 1]], np.float64), ("",))
         if known.boxes.shape[1] != 4:
-            raise InputError(Fault.BOX_FORM, "its boxes have a z range; those of a picture are x0, y0, x1, y1")
+            raise InputError(CaseFault.BOX_FORM, "its boxes have a z range; those of a picture are x0, y0, x1, y1")
         reference = None if options.truth is None else options.truth.find(self.stem, LABEL_PICTURES)
         case = PromptedCase(
             self.name,
@@ -83,12 +83,12 @@ def read_picture(path: Path, window: Window) -> Picture8Bit:
     volume = image.volume
     if not volume.flat:
         pages = f"it has {volume.shape[0]} pages"
-        raise InputError(Fault.CHANNELS, f"{pages}: save it as NIfTI, NRRD or MetaImage, or as single pictures")
+        raise InputError(CaseFault.CHANNELS, f"{pages}: save it as NIfTI, NRRD or MetaImage, or as single pictures")
     voxels = volume.voxels if volume.palette is None else volume.palette[volume.voxels]
     pixels = to_8bit(window, voxels, image.unknown)[0]
     unknown = None if image.unknown is None else image.unknown[0].reshape(*pixels.shape[:2], -1)
     missing = None if unknown is None else np.logical_or.reduce(unknown, axis=-1)
-    return Picture8Bit(np.ascontiguousarray(pixels), image.orientation, missing)
+    return Picture8Bit(np.ascontiguousarray(pixels), volume.orientation, missing)
 
 
 def _notes(picture: Picture8Bit, options: InputOptions) -> tuple[Note, ...]:
@@ -103,6 +103,6 @@ def _notes(picture: Picture8Bit, options: InputOptions) -> tuple[Note, ...]:
         count = int(picture.unknown.sum())
         text = f"{count} of {picture.unknown.size} pixels are NaN or infinite; they belong to no object"
         if options.strict:
-            raise InputError(Fault.NOT_FINITE, text)
+            raise InputError(CaseFault.NOT_FINITE, text)
         notes.append(Note(NoteKind.NOT_FINITE, text, count))
     return tuple(notes)

@@ -15,17 +15,16 @@ from curate.imaging.volume import Volume
 from curate.imaging.window import Window
 from curate.readers import read, read_header
 from predict.engines.engine import BinaryMask
-from predict.errors import Fault, InputError
+from predict.errors import CaseFault, InputError
 from predict.inputs.case import MOST_BYTES
 from predict.inputs.kinds import PICTURES, is_of
-from predict.inputs.orientation import UPRIGHT
 
 SEVERAL = "it holds {count} volumes or channels: save one of them as a file"
-FAULTS: dict[Reason | None, Fault] = {
-    Reason.GEOMETRY: Fault.GEOMETRY,
-    Reason.CONSTANT: Fault.CONTRAST,
-    Reason.NOT_FINITE: Fault.NOT_FINITE,
-    Reason.MEMORY: Fault.TOO_LARGE,
+FAULTS: dict[Reason | None, CaseFault] = {
+    Reason.GEOMETRY: CaseFault.GEOMETRY,
+    Reason.CONSTANT: CaseFault.CONTRAST,
+    Reason.NOT_FINITE: CaseFault.NOT_FINITE,
+    Reason.MEMORY: CaseFault.TOO_LARGE,
 }
 
 
@@ -33,13 +32,11 @@ FAULTS: dict[Reason | None, Fault] = {
 class ImageFile:
     """What a file holds.
 
-    volume: Voxels (k, j, i) as stored; a picture is upright already.
-    orientation: The EXIF orientation by which a picture was turned; 1: it was not.
+    volume: Voxels (k, j, i) as stored; a picture is upright, by its EXIF orientation.
     unknown: Voxels that are NaN or infinite; None: none is.
     """
 
     volume: Volume
-    orientation: int = UPRIGHT
     unknown: BinaryMask | None = None
 
 
@@ -50,14 +47,13 @@ def read_image(path: Path) -> ImageFile:
         InputError: the file cannot be read, is too large, or holds several volumes or channels.
     """
     try:
-        picture = is_of(path, PICTURES)
-        if not picture and (volumes := prod(read_header(path).shape[3:])) > 1:
-            raise InputError(Fault.CHANNELS, SEVERAL.format(count=volumes))
+        if not is_of(path, PICTURES) and (volumes := prod(read_header(path).shape[3:])) > 1:
+            raise InputError(CaseFault.CHANNELS, SEVERAL.format(count=volumes))
         volume = read(path, limit=MOST_BYTES)
     except MedcorpusError as error:
         raise _translated(error) from error
     finite = np.isfinite(volume.voxels) if volume.voxels.dtype.kind == "f" else None
-    return ImageFile(volume, volume.orientation, None if finite is None or finite.all() else ~finite)
+    return ImageFile(volume, None if finite is None or finite.all() else ~finite)
 
 
 def to_8bit(
@@ -71,7 +67,7 @@ def to_8bit(
     try:
         finite = voxels if unknown is None else voxels[~unknown]
         if not finite.size:
-            raise InputError(Fault.NOT_FINITE, "every pixel is NaN or infinite")
+            raise InputError(CaseFault.NOT_FINITE, "every pixel is NaN or infinite")
         low, high = window_bounds(window, finite, slope, intercept)
         if unknown is not None:
             darkest = finite.min() if slope > 0 else finite.max()
@@ -87,5 +83,5 @@ def _translated(error: MedcorpusError) -> InputError:
         return error
     reason = getattr(error, "reason", None)
     if reason == Reason.GEOMETRY and "`channels`" in str(error):  # a key of recipes, which `predict` has none of
-        return InputError(Fault.CHANNELS, SEVERAL.format(count="several"))
-    return InputError(FAULTS.get(reason, Fault.UNREADABLE), str(error))
+        return InputError(CaseFault.CHANNELS, SEVERAL.format(count="several"))
+    return InputError(FAULTS.get(reason, CaseFault.UNREADABLE), str(error))

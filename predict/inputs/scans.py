@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from curate.imaging.volume import Volume
 from curate.imaging.window import Window
 from predict.engines.engine import BinaryMask
-from predict.errors import Fault, InputError
+from predict.errors import CaseFault, InputError
 from predict.inputs.case import PromptedCase, modality_of
 from predict.inputs.case_file import CaseFile
 from predict.inputs.complete import with_boxes, with_hints, with_truth
@@ -42,14 +42,16 @@ class ScanFile(CaseFile):
         options = self.options
         if options.whole:
             message = "--boxes whole is for pictures; a scan takes boxes x0, y0, z0, x1, y1, z1 from a file, or --box"
-            raise InputError(Fault.BOX_FORM, message)
+            raise InputError(CaseFault.BOX_FORM, message)
         pixels, geometry, unknown = read_scan(self.path, options.window)
         known = options.boxes.get(self.name, NO_SCAN_BOXES)
         boxes = known.boxes
         if boxes.shape[1] == 4 and geometry.shape[0] == 1:
             boxes = np.insert(boxes, [2, 4], 0.0, axis=1)  # one slice: z can be nothing but 0
         if boxes.shape[1] != 6:
-            raise InputError(Fault.BOX_FORM, "its boxes lack z0 and z1; those of a volume are x0, y0, z0, x1, y1, z1")
+            raise InputError(
+                CaseFault.BOX_FORM, "its boxes lack z0 and z1; those of a volume are x0, y0, z0, x1, y1, z1"
+            )
         reference = None if options.truth is None else options.truth.find(self.stem, SCANS)
         case = PromptedCase(
             self.name,
@@ -64,7 +66,7 @@ class ScanFile(CaseFile):
             notes=() if unknown is None else (_unknown_note(unknown, geometry),),
         )
         if unknown is not None and options.strict:
-            raise InputError(Fault.NOT_FINITE, case.notes[0].text)
+            raise InputError(CaseFault.NOT_FINITE, case.notes[0].text)
         case = with_boxes(case, options, geometry.axial)
         case = replace(case, boxes=geometry.boxes_to_frame(case.boxes))
         return with_hints(with_truth(case, options), options, self.path, self.stem)
@@ -81,7 +83,7 @@ def read_scan(path: Path, window: Window) -> tuple[NDArray[np.uint8], ScanGeomet
     image = read_image(path)
     volume = image.volume
     if volume.affine is None:
-        raise InputError(Fault.GEOMETRY, "nothing says where it is in space: save it as NIfTI, NRRD or MetaImage")
+        raise InputError(CaseFault.GEOMETRY, "nothing says where it is in space: save it as NIfTI, NRRD or MetaImage")
     geometry = ScanGeometry(volume.shape, volume.affine, scan_frame(volume.shape, volume.affine), file_header(path))
     unknown = None if image.unknown is None else geometry.to_frame(image.unknown)
     if window.kind != "minmax_slice":

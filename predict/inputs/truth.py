@@ -5,23 +5,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from predict.engines.engine import LabelMap, blank_labels
-from predict.errors import Fault, InputError
+from predict.engines.engine import LabelArray, blank_labels
+from predict.errors import CaseFault, InputError
 from predict.prompts.checks import MOST_BOXES, size_of
 
 SHOWN = 5
 
 
-def check_truth(truth: NDArray[Any], shape: tuple[int, ...]) -> LabelMap:
+def check_truth(truth: NDArray[Any], shape: tuple[int, ...]) -> LabelArray:
     """Return reference labels as they are; raise InputError where they are not labels, or of another shape."""
     if truth.shape != shape:
         sizes = f"{size_of(truth.shape)} pixels, the image has {size_of(shape)}"
-        raise InputError(Fault.LABEL_GRID, f"the reference labels have {sizes}")
+        raise InputError(CaseFault.LABEL_GRID, f"the reference labels have {sizes}")
     _check_ids(truth)
     return truth
 
 
-def numbered(truth: NDArray[Any]) -> LabelMap:
+def numbered(truth: NDArray[Any]) -> LabelArray:
     """Return label ids, whichever they are, as 1 to N in their order; 0 stays the background.
 
     Raises:
@@ -31,15 +31,15 @@ def numbered(truth: NDArray[Any]) -> LabelMap:
     ids = np.unique(truth)
     ids = ids[ids > 0]
     if not len(ids):
-        raise InputError(Fault.NO_REFERENCE, "there is no object in the reference labels")
+        raise InputError(CaseFault.NO_REFERENCE, "there is no object in the reference labels")
     if len(ids) > MOST_BOXES:
-        raise InputError(Fault.BOX_COUNT, f"{len(ids)} reference labels, but labels end at {MOST_BOXES}: split it")
+        raise InputError(CaseFault.BOX_COUNT, f"{len(ids)} reference labels, but labels end at {MOST_BOXES}: split it")
     labels = blank_labels(truth.shape, len(ids))
     labels[...] = np.searchsorted(ids, truth, side="right")
     return labels
 
 
-def boxes_of(labels: LabelMap) -> NDArray[np.int64]:
+def boxes_of(labels: LabelArray) -> NDArray[np.int64]:
     """Return a tight box for each label 1 to N: x0, y0, x1, y1 of (H, W), x0, y0, z0, x1, y1, z1 of (D, H, W).
 
     Each label must occur; the last pixels are inside. In a volume x and y are those of the middle one of the slices
@@ -62,7 +62,7 @@ def boxes_of(labels: LabelMap) -> NDArray[np.int64]:
     return np.array(boxes, np.int64)
 
 
-def order_fault(truth: LabelMap, boxes: NDArray[Any]) -> str | None:
+def order_fault(truth: LabelArray, boxes: NDArray[Any]) -> str | None:
     """Return why label k of the reference may not be object k, whose box is row k - 1; None: it fits.
 
     `boxes` are inside the image, in its own axes.
@@ -95,4 +95,4 @@ def _listed(labels: list[int]) -> str:
 def _check_ids(truth: NDArray[Any]) -> None:
     if truth.dtype.kind not in "iub" or truth.min(initial=0) < 0:
         message = f"the reference labels are {truth.dtype}; they must be whole numbers from 0 on"
-        raise InputError(Fault.LABEL_FILE, message)
+        raise InputError(CaseFault.LABEL_FILE, message)

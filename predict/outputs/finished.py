@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from catalog.errors import OutputError
-from predict.errors import Fault, InputError
+from predict.errors import CaseFault, InputError
 from predict.inputs.case import CaseSource
 from predict.inputs.walk import JOURNAL
 from predict.notes import Note, NoteKind
@@ -65,7 +65,7 @@ class FinishedCases:
                 finished.append(outcome)
             elif not overwrite and entry is None and (self._out / target).exists():
                 message = f"{self._out / target} is there, and `predict` did not write it: give --overwrite or --out"
-                refused[source.name] = InputError(Fault.NOT_OURS, message)
+                refused[source.name] = InputError(CaseFault.NOT_OURS, message)
             else:
                 todo.append(source)
         return Remaining(todo, finished, refused)

@@ -6,14 +6,14 @@ from pathlib import Path
 from catalog.atomic import write_atomic
 from catalog.codecs.npz import encode_npz
 from catalog.codecs.png import encode_labels
-from predict.engines.engine import LabelMap
+from predict.engines.engine import LabelArray
 from predict.errors import FolderError
 from predict.inputs.scan_geometry import ScanGeometry
 from predict.outputs.meta_image import meta_image_of
 from predict.outputs.nifti import nifti_of
 from predict.outputs.nrrd import nrrd_of
 
-SCAN_FORMATS: dict[str, Callable[[LabelMap, bytes], bytes]] = {
+SCAN_FORMATS: dict[str, Callable[[LabelArray, bytes], bytes]] = {
     ".nii.gz": nifti_of,
     ".mha": meta_image_of,
     ".nrrd": nrrd_of,
@@ -21,7 +21,7 @@ SCAN_FORMATS: dict[str, Callable[[LabelMap, bytes], bytes]] = {
 """Formats with a geometry: labels in the file's order (k, j, i) and the header of the scan to the content of a file."""
 
 
-def write_labels(path: Path, labels: LabelMap, geometry: ScanGeometry | None = None) -> None:
+def write_labels(path: Path, labels: LabelArray, geometry: ScanGeometry | None = None) -> None:
     """Write labels as .npz under the key `segs`, .png of 8 or 16 bits, or in the format and geometry of their scan.
 
     Folders are made as needed.
@@ -34,7 +34,7 @@ def write_labels(path: Path, labels: LabelMap, geometry: ScanGeometry | None = N
     write_atomic(path, _encoded(path, labels, geometry))
 
 
-def _encoded(path: Path, labels: LabelMap, geometry: ScanGeometry | None) -> bytes:
+def _encoded(path: Path, labels: LabelArray, geometry: ScanGeometry | None) -> bytes:
     if geometry is not None:
         encode = next(encode for suffix, encode in SCAN_FORMATS.items() if path.name.endswith(suffix))
         return encode(geometry.to_file(labels), geometry.header)

@@ -6,7 +6,7 @@ Format: itk.org/Wiki/ITK/MetaIO/Documentation.
 import re
 
 from catalog.codecs.compress import compress
-from predict.engines.engine import LabelMap
+from predict.engines.engine import LabelArray
 
 GEOMETRY = (
     "NDims", "TransformMatrix", "Rotation", "Orientation", "Offset", "Position", "Origin", "CenterOfRotation",
@@ -16,7 +16,7 @@ GEOMETRY = (
 TYPES = {1: "MET_UCHAR", 2: "MET_USHORT"}
 
 
-def meta_image_of(labels: LabelMap, header: bytes) -> bytes:
+def meta_image_of(labels: LabelArray, header: bytes) -> bytes:
     """Return labels (k, j, i) as a MetaImage; the lines of its geometry are those of `header`, byte for byte."""
     lines = [line for line in header.splitlines() if _key(line) in GEOMETRY]
     voxels = labels.astype(labels.dtype.newbyteorder("<"), order="C", copy=False).tobytes()

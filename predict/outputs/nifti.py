@@ -1,13 +1,13 @@
 """Label maps as gzipped NIfTI files with the geometry of their scan."""
 
 from catalog.codecs.compress import Container, compress
-from predict.engines.engine import LabelMap
+from predict.engines.engine import LabelArray
 
 SINGLE_FILE = {348: (b"n+1", 352), 540: (b"n+2\0\r\n\032\n", 544)}
 """For the size of a header: the magic of a file that holds header and voxels, and where these begin."""
 
 
-def nifti_of(labels: LabelMap, header: bytes) -> bytes:
+def nifti_of(labels: LabelArray, header: bytes) -> bytes:
     """Return labels (k, j, i) as a NIfTI file; dimensions, qform, sform, their codes and units are those of `header`.
 
     All that describes intensities (scale, display range, intent) is reset. NIfTI-2 stays NIfTI-2.

@@ -4,7 +4,7 @@ Format: teem.sourceforge.net/nrrd/format.html.
 """
 
 from catalog.codecs.compress import Container, compress
-from predict.engines.engine import LabelMap
+from predict.engines.engine import LabelArray
 
 GEOMETRY = (
     "dimension", "space", "space dimension", "sizes", "spacings", "thicknesses", "axis mins", "axismins", "axis maxs",
@@ -14,7 +14,7 @@ GEOMETRY = (
 """Fields whose lines are copied as they are."""
 
 
-def nrrd_of(labels: LabelMap, header: bytes) -> bytes:
+def nrrd_of(labels: LabelArray, header: bytes) -> bytes:
     """Return labels (k, j, i) as an NRRD file; the lines of its geometry are those of `header`, byte for byte."""
     magic, *lines = header.splitlines()
     kept = [line for line in lines if _field(line) in GEOMETRY]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog.report.contact_sheet import label_colours
-from predict.engines.engine import LabelMap
+from predict.engines.engine import LabelArray
 from predict.inputs.case import PromptedCase
 
 EDGE = 1024
@@ -19,7 +19,7 @@ DOT = 4
 GREY = (90, 90, 90)
 
 
-def draw_overlay(case: PromptedCase, segs: LabelMap) -> NDArray[np.uint8]:
+def draw_overlay(case: PromptedCase, segs: LabelArray) -> NDArray[np.uint8]:
     """Return a picture (h, w, 3), RGB: an image, or up to six slices evenly over the z range of a volume's boxes."""
     palette = _palette(len(case.boxes))
     if not case.is_volume:
@@ -60,7 +60,7 @@ def _palette(boxes: int) -> NDArray[np.uint8]:
 
 def _draw(
     pixels: NDArray[np.uint8],
-    segs: LabelMap,
+    segs: LabelArray,
     boxes: NDArray[Any],
     numbers: NDArray[np.int64],
     palette: NDArray[np.uint8],

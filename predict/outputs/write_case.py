@@ -8,21 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog.atomic import write_atomic
-from predict.engines.engine import LabelMap
+from predict.engines.engine import LabelArray
 from predict.inputs.case import PromptedCase
 from predict.inputs.kinds import stem_of
 from predict.notes import Note, NoteKind
 from predict.outputs.labels import make_folder, write_labels
 from predict.outputs.summary import Outcome
+from predict.predict_options import PredictOptions
 from predict.propagation.iou_filter import IouFilter
 from predict.propagation.object_masks import ObjectMasks
-from predict.run_options import RunOptions
 
 SHOWN = 20
 
 
 def write_case(
-    target: Path, case: PromptedCase, masks: ObjectMasks, expected: IouFilter, options: RunOptions, seconds: float
+    target: Path, case: PromptedCase, masks: ObjectMasks, expected: IouFilter, options: PredictOptions, seconds: float
 ) -> Outcome:
     """Write the labels of a case, draw and score it; return its outcome.
 
@@ -68,7 +68,7 @@ def write_case(
     )
 
 
-def _layers(target: Path, masks: ObjectMasks) -> Iterator[tuple[Path, LabelMap]]:
+def _layers(target: Path, masks: ObjectMasks) -> Iterator[tuple[Path, LabelArray]]:
     """Yield a file and a label map for each object: `scan--002.nii.gz` holds object 2 of `scan.nii.gz`."""
     stem = stem_of(target.name)
     suffix = target.name[len(stem) :]

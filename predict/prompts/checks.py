@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from predict.errors import Fault, InputError
+from predict.errors import CaseFault, InputError
 
 MOST_BOXES = 65535
 """Labels have 16 bits at most."""
@@ -28,20 +28,20 @@ def clip_boxes(boxes: NDArray[Any], shape: tuple[int, ...], through: int = Z) ->
     """
     half = boxes.shape[1] // 2
     if len(boxes) > MOST_BOXES:
-        raise InputError(Fault.BOX_COUNT, f"{len(boxes)} boxes, but labels end at {MOST_BOXES}: split the case")
+        raise InputError(CaseFault.BOX_COUNT, f"{len(boxes)} boxes, but labels end at {MOST_BOXES}: split the case")
     given = ~np.isnan(boxes).all(1) if boxes.dtype.kind == "f" else np.ones(len(boxes), bool)
     low, high = boxes[:, :half], boxes[:, half:]
     last = np.subtract(shape[::-1], 1)  # x, y, z
     if boxes.dtype.kind == "f":
-        _refuse(boxes, given & ~np.isfinite(boxes).all(1), Fault.BOX_FORM, "not finite")
+        _refuse(boxes, given & ~np.isfinite(boxes).all(1), CaseFault.BOX_FORM, "not finite")
         if half == 3:
             slices = boxes[:, [through, through + 3]]
-            _refuse(boxes, given & (slices != np.floor(slices)).any(1), Fault.BOX_FORM, "between two slices")
+            _refuse(boxes, given & (slices != np.floor(slices)).any(1), CaseFault.BOX_FORM, "between two slices")
     order = "x0, y0, z0, x1, y1, z1" if half == 3 else "x0, y0, x1, y1"
-    _refuse(boxes, (low > high).any(1), Fault.BOX_ORDER, f"inverted, the order is {order}")
+    _refuse(boxes, (low > high).any(1), CaseFault.BOX_ORDER, f"inverted, the order is {order}")
     outside = ((high < 0) | (low > last)).any(1)
     what = "volume" if half == 3 else "image"
-    _refuse(boxes, outside, Fault.BOX_OUTSIDE, f"outside the {what} of {size_of(shape)} pixels")
+    _refuse(boxes, outside, CaseFault.BOX_OUTSIDE, f"outside the {what} of {size_of(shape)} pixels")
     past = ((low < 0) | (high > last)).any(1)
     if not past.any():
         return boxes, 0
@@ -57,7 +57,7 @@ def check_points(points: NDArray[np.float64], shape: tuple[int, ...]) -> None:
         found = np.flatnonzero(outside)
         named = ", ".join(f"{points[i, 1:3].tolist()} of object {points[i, 0]:.0f}" for i in found[:SHOWN])
         message = f"point {named}{_more(found)}: outside the image of {size_of(shape)} pixels"
-        raise InputError(Fault.POINT_OUTSIDE, message)
+        raise InputError(CaseFault.POINT_OUTSIDE, message)
 
 
 def size_of(shape: tuple[int, ...]) -> str:
@@ -65,7 +65,7 @@ def size_of(shape: tuple[int, ...]) -> str:
     return " x ".join(str(length) for length in shape)
 
 
-def _refuse(boxes: NDArray[Any], wrong: Any, fault: Fault, what: str) -> None:
+def _refuse(boxes: NDArray[Any], wrong: Any, fault: CaseFault, what: str) -> None:
     if not wrong.any():
         return
     found = np.flatnonzero(wrong)

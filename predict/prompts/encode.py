@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from predict.engines.engine import LOGITS, NO_POINT, LabelMap, Prompts, padded_count
+from predict.engines.engine import LOGITS, NO_POINT, LabelArray, Prompts, padded_count
 from predict.inputs.case import PromptedCase
 from predict.prepare import Fit, fit_to, prepare_boxes
 
@@ -62,7 +62,7 @@ def _points(
     return places, signs
 
 
-def _hints(hint: LabelMap, labels: NDArray[np.int64]) -> NDArray[np.float32]:
+def _hints(hint: LabelArray, labels: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return logits (N, 256, 256) of where the labels are in (H, W): positive where most of a pixel is the object."""
     height, width = hint.shape
     fit = fit_to(height, width, LOGITS)

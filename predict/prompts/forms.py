@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from predict.errors import Fault, InputError
+from predict.errors import CaseFault, InputError
 
 IMAGE_FORMS = "(H, W), (H, W, 1), (H, W, 3) or RGBA (H, W, 4)"
 VOLUME_FORMS = "(D, H, W), (D, H, W, 1), (D, H, W, 3) or RGBA (D, H, W, 4)"
@@ -19,14 +19,14 @@ def as_boxes(boxes: NDArray[Any]) -> NDArray[Any]:
         InputError: they have another shape, or are not finite numbers.
     """
     if boxes.dtype.kind not in "iuf":
-        raise InputError(Fault.BOX_FORM, f"boxes are {boxes.dtype}; they must be numbers")
+        raise InputError(CaseFault.BOX_FORM, f"boxes are {boxes.dtype}; they must be numbers")
     if boxes.shape == (0,):
         boxes = boxes.reshape(0, 4)
     rows = boxes[None] if boxes.ndim == 1 else boxes
     if rows.ndim != 2 or rows.shape[1] not in (4, 6):
-        raise InputError(Fault.BOX_FORM, f"boxes are {shape_of(boxes)}; they must be {BOX_FORMS}")
+        raise InputError(CaseFault.BOX_FORM, f"boxes are {shape_of(boxes)}; they must be {BOX_FORMS}")
     if rows.dtype.kind == "f" and not np.isfinite(rows).all():
-        raise InputError(Fault.BOX_FORM, f"box {rows[~np.isfinite(rows).all(1)][0].tolist()}: not finite")
+        raise InputError(CaseFault.BOX_FORM, f"box {rows[~np.isfinite(rows).all(1)][0].tolist()}: not finite")
     return rows
 
 
@@ -42,7 +42,7 @@ def as_pixels(pixels: NDArray[Any], volume: bool, what: str = "pixels") -> NDArr
         with_boxes = (
             f"with boxes of {6 if volume else 4} numbers they must be {VOLUME_FORMS if volume else IMAGE_FORMS}"
         )
-        raise InputError(Fault.FORM, f"{what} are {shape_of(pixels)}; {with_boxes}")
+        raise InputError(CaseFault.FORM, f"{what} are {shape_of(pixels)}; {with_boxes}")
     if channels == 1:
         return pixels[..., 0]
     return pixels[..., :3] if channels == 4 else pixels

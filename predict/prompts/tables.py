@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from predict.errors import OptionError, PromptError
+from predict.errors import PromptError, UsageError
 from predict.prompts.table_file import records
 
 FLAT = ("x0", "y0", "x1", "y1")
@@ -88,7 +88,7 @@ def parse_boxes(texts: Iterable[str]) -> NamedBoxes:
     """Return the boxes of one image, each written as x0,y0,x1,y1 or x0,y0,z0,x1,y1,z1.
 
     Raises:
-        OptionError: a text is not a box, or they are of two kinds.
+        UsageError: a text is not a box, or they are of two kinds.
     """
     boxes: list[list[float]] = []
     for text in texts:
@@ -97,7 +97,7 @@ def parse_boxes(texts: Iterable[str]) -> NamedBoxes:
         except ValueError:
             box = []
         if len(box) not in (len(FLAT), len(SOLID)) or (boxes and len(box) != len(boxes[0])):
-            raise OptionError(f"--box {text}: write {','.join(FLAT)} for a picture, {','.join(SOLID)} for a scan")
+            raise UsageError(f"--box {text}: write {','.join(FLAT)} for a picture, {','.join(SOLID)} for a scan")
         boxes.append(box)
     return NamedBoxes(np.array(boxes), ("",) * len(boxes))
 

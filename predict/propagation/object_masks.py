@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from predict.engines.engine import BinaryMask, LabelMap, blank_labels
+from predict.engines.engine import BinaryMask, LabelArray, blank_labels
 from predict.engines.enlarge import MaskPatch
 
 Order = Literal["smallest", "last"]
@@ -16,7 +16,7 @@ Order = Literal["smallest", "last"]
 class Painted(NamedTuple):
     """A label map, and for each object how many of its pixels are under other objects."""
 
-    labels: LabelMap
+    labels: LabelArray
     hidden: NDArray[np.int64]
 
 
@@ -69,7 +69,7 @@ class ObjectMasks:
                 region |= stored
         return masks
 
-    def layer(self, number: int) -> LabelMap:
+    def layer(self, number: int) -> LabelArray:
         """Return the label map of one object alone; its label is that of `paint`."""
         labels = blank_labels(self.shape, self.count)
         for region, stored in self._regions(labels, number):

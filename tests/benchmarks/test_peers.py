@@ -12,7 +12,7 @@ from torch.nn.functional import interpolate
 from benchmarks.official import Official
 from benchmarks.once import Once
 from benchmarks.predict import agree
-from predict.engines.engine import Decoded
+from predict.engines.engine import MaskLogits
 from predict.inputs.case import PromptedCase
 from predict.propagation.segment import segment_case
 
@@ -37,7 +37,7 @@ class Engine:
 
     def decode(self, embedding, prompts):
         for box in prompts.boxes:
-            yield Decoded(draw(embedding, box[None])[0], np.ones(1, np.float32))
+            yield MaskLogits(draw(embedding, box[None])[0], np.ones(1, np.float32))
 
 
 class Counted:

@@ -14,8 +14,8 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from predict.engines.engine import Decoded, Prompts
-from predict.errors import Fault, InputError
+from predict.engines.engine import MaskLogits, Prompts
+from predict.errors import CaseFault, InputError
 from predict.inputs.case import PromptedCase
 from train.models.load import load_model
 from train.models.timm_library import load_timm
@@ -38,7 +38,7 @@ CT_LABELS = "TotalSegmentator/tests/reference_files/example_seg/{}.nii.gz"
 
 
 @contextlib.contextmanager
-def refused(fault: Fault) -> Iterator[None]:
+def refused(fault: CaseFault) -> Iterator[None]:
     """The block raises an InputError of one line with this code."""
     with pytest.raises(InputError) as caught:
         yield
@@ -125,10 +125,10 @@ class FakeEngine:
         self.encoded.append(image)
         return torch.from_numpy(image)[None]
 
-    def decode(self, embedding, prompts: Prompts) -> Iterator[Decoded]:
+    def decode(self, embedding, prompts: Prompts) -> Iterator[MaskLogits]:
         self.decoded.append(prompts.boxes.copy())
         for box in prompts.boxes:
-            yield Decoded(fake_logits(embedding, box)[0].numpy(), np.ones(1, np.float32))
+            yield MaskLogits(fake_logits(embedding, box)[0].numpy(), np.ones(1, np.float32))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 import predict
 from predict.cli.command import app
 from predict.engines import openvino as openvino_engine
-from predict.errors import Fault, ModelError
+from predict.errors import CaseFault, ModelError
 from tests.predict.conftest import IMAGES, read_image, refused, save_case
 
 pytest.importorskip("openvino")
@@ -67,19 +67,19 @@ def test_volumes():
 @pytest.mark.parametrize(
     ("pixels", "boxes", "fault"),
     [
-        (DISC.astype(np.uint16), BOXES, Fault.RANGE),
-        (DISC / 255, BOXES, Fault.RANGE),
-        (DISC > 3, BOXES, Fault.RANGE),
-        (DISC[0], BOXES, Fault.FORM),
-        (np.stack([DISC] * 2, -1), BOXES, Fault.FORM),
-        (np.stack([DISC] * 5), BOXES, Fault.FORM),  # a volume with boxes of an image
-        (DISC, [[1, 2, 0, 3, 4, 0]], Fault.FORM),
-        (DISC, [1, 2, 3], Fault.BOX_FORM),
-        (DISC, [[BOXES]], Fault.BOX_FORM),
-        (DISC, [["a", "b", "c", "d"]], Fault.BOX_FORM),
-        (DISC, [[1, 2, np.nan, 4]], Fault.BOX_FORM),
-        (DISC, [[9, 2, 3, 4]], Fault.BOX_ORDER),
-        (DISC, [[120, 2, 130, 4]], Fault.BOX_OUTSIDE),
+        (DISC.astype(np.uint16), BOXES, CaseFault.RANGE),
+        (DISC / 255, BOXES, CaseFault.RANGE),
+        (DISC > 3, BOXES, CaseFault.RANGE),
+        (DISC[0], BOXES, CaseFault.FORM),
+        (np.stack([DISC] * 2, -1), BOXES, CaseFault.FORM),
+        (np.stack([DISC] * 5), BOXES, CaseFault.FORM),  # a volume with boxes of an image
+        (DISC, [[1, 2, 0, 3, 4, 0]], CaseFault.FORM),
+        (DISC, [1, 2, 3], CaseFault.BOX_FORM),
+        (DISC, [[BOXES]], CaseFault.BOX_FORM),
+        (DISC, [["a", "b", "c", "d"]], CaseFault.BOX_FORM),
+        (DISC, [[1, 2, np.nan, 4]], CaseFault.BOX_FORM),
+        (DISC, [[9, 2, 3, 4]], CaseFault.BOX_ORDER),
+        (DISC, [[120, 2, 130, 4]], CaseFault.BOX_OUTSIDE),
     ],
 )
 def test_other_shapes_are_refused(pixels, boxes, fault):

@@ -13,11 +13,11 @@ import predict.outputs.write_case
 import predict.run
 from catalog.errors import OutputError
 from catalog.progress import Progress
-from predict.engines.engine import Decoded
-from predict.errors import Fault, InputError
+from predict.engines.engine import MaskLogits
+from predict.errors import CaseFault, InputError
 from predict.inputs.case import PromptedCase
+from predict.predict_options import PredictOptions
 from predict.run import predict_case, predict_cases
-from predict.run_options import RunOptions
 
 from .conftest import FakeEngine
 
@@ -89,7 +89,7 @@ class Quick(FakeEngine):
         logits = np.full((len(prompts), 256, 256), -1, np.float32)
         for drawn, (x0, y0, x1, y1) in zip(logits, prompts.boxes, strict=True):
             drawn[y0:y1, x0:x1] = embedding[0, y0:y1, x0:x1] - 0.4
-        yield Decoded(logits, np.ones(len(prompts), np.float32))
+        yield MaskLogits(logits, np.ones(len(prompts), np.float32))
 
 
 class Quiet(Progress):
@@ -119,8 +119,8 @@ def names(events, what):
 def test_results_are_those_of_each_case_alone(score, tmp_path):
     told = Told()
     sources = [Made(number, told) for number in range(6)]
-    run = predict_cases(sources, {}, Quick(), RunOptions(tmp_path / "run", score=score), Quiet(6))
-    alone = [predict_case(source, Quick(), RunOptions(tmp_path / "alone", score=score)) for source in sources]
+    run = predict_cases(sources, {}, Quick(), PredictOptions(tmp_path / "run", score=score), Quiet(6))
+    alone = [predict_case(source, Quick(), PredictOptions(tmp_path / "alone", score=score)) for source in sources]
     assert [one.name for one in run.outcomes] == [one.name for one in alone] == [source.name for source in sources]
     assert [one.scores for one in run.outcomes] == [one.scores for one in alone]
     assert all(one.seconds > 0 for one in run.outcomes)
@@ -162,7 +162,9 @@ def test_the_next_case_is_read_and_the_last_one_written_meanwhile(tmp_path, monk
             begun["read", self.name].set()
             return super().read()
 
-    run = predict_cases([Telling(number, told) for number in range(4)], {}, Waiting(), RunOptions(tmp_path), Quiet(4))
+    run = predict_cases(
+        [Telling(number, told) for number in range(4)], {}, Waiting(), PredictOptions(tmp_path), Quiet(4)
+    )
     assert len(run.outcomes) == 4
     assert told.most <= 2
     assert len(segs(tmp_path)) == 4
@@ -185,29 +187,33 @@ def test_seconds_are_those_of_reading_segmenting_and_writing(tmp_path, monkeypat
     monkeypatch.setattr(Quick, "embed", takes(10, Quick.embed))
     monkeypatch.setattr(predict.outputs.write_case, "write_labels", takes(100, predict.outputs.write_case.write_labels))
     monkeypatch.setattr("predict.scoring.score_case.score_case", takes(1000, lambda case, labels: {}))
-    wanted = RunOptions(tmp_path, score=True)
+    wanted = PredictOptions(tmp_path, score=True)
     run = predict_cases([Made(number, Told()) for number in range(3)], {}, Quick(), wanted, Quiet(3))
     assert [one.seconds for one in run.outcomes] == [111, 111, 111]
 
 
 def test_a_fault_stays_with_its_case_and_in_its_place(tmp_path):
     told = Told()
-    faults = {0: InputError(Fault.NO_PROMPT, "no boxes"), 2: MemoryError(), 5: InputError(Fault.UNREADABLE, "damaged")}
+    faults = {
+        0: InputError(CaseFault.NO_PROMPT, "no boxes"),
+        2: MemoryError(),
+        5: InputError(CaseFault.UNREADABLE, "damaged"),
+    }
     sources = [Made(number, told, faults.get(number)) for number in range(6)]
     progress = Quiet(6)
     run = predict_cases(
         sources,
-        {"stray": InputError(Fault.MISSING, "it is not there")},
+        {"stray": InputError(CaseFault.MISSING, "it is not there")},
         Quick(),
-        RunOptions(tmp_path, min_iou=1.01),
+        PredictOptions(tmp_path, min_iou=1.01),
         progress,
     )
     assert [one.name for one in run.outcomes] == ["2DBox_US_1", "2DBox_US_3", "2DBox_US_4"]
     assert {name: error.fault for name, error in run.failed.items()} == {
-        "stray": Fault.MISSING,
-        "2DBox_US_0": Fault.NO_PROMPT,
-        "2DBox_US_2": Fault.TOO_LARGE,
-        "2DBox_US_5": Fault.UNREADABLE,
+        "stray": CaseFault.MISSING,
+        "2DBox_US_0": CaseFault.NO_PROMPT,
+        "2DBox_US_2": CaseFault.TOO_LARGE,
+        "2DBox_US_5": CaseFault.UNREADABLE,
     }
     assert [line.removeprefix("failed: ").split(":")[0] for line in progress.said] == [
         "stray", *(source.name for source in sources)
@@ -222,10 +228,10 @@ def test_an_error_that_is_no_case_s_ends_the_run(tmp_path, monkeypatch):
     monkeypatch.setattr(predict.outputs.write_case, "write_labels", full)
     told = Told()
     with pytest.raises(OutputError, match="2DBox_US_0"):
-        predict_cases([Made(number, told) for number in range(6)], {}, Quick(), RunOptions(tmp_path), Quiet(6))
+        predict_cases([Made(number, told) for number in range(6)], {}, Quick(), PredictOptions(tmp_path), Quiet(6))
     assert len(names(told.events, "read")) <= 3
     with pytest.raises(ZeroDivisionError):
-        predict_cases([Made(1, told, ZeroDivisionError())], {}, Quick(), RunOptions(tmp_path), Quiet(1))
+        predict_cases([Made(1, told, ZeroDivisionError())], {}, Quick(), PredictOptions(tmp_path), Quiet(1))
 
 
 @pytest.mark.parametrize("score", [False, True])
@@ -239,7 +245,7 @@ def test_an_interrupt_keeps_what_is_segmented(score, tmp_path):
     before = threading.active_count()
     progress = Quiet(6)
     sources = [Made(number, Told()) for number in range(6)]
-    run = predict_cases(sources, {}, Interrupted(), RunOptions(tmp_path, score=score), progress)
+    run = predict_cases(sources, {}, Interrupted(), PredictOptions(tmp_path, score=score), progress)
     assert run.interrupted
     assert [one.name for one in run.outcomes] == list(segs(tmp_path)) == ["2DBox_US_0", "2DBox_US_1"]
     assert progress.said[-1:] == ["Interrupted at 2DBox_US_2. Run the same command again to resume."]
@@ -250,6 +256,6 @@ def test_an_interrupt_keeps_what_is_segmented(score, tmp_path):
 def test_an_interrupt_while_the_first_case_is_read(tmp_path):
     progress = Quiet(1)
     source = Made(0, Told(), KeyboardInterrupt())
-    run = predict_cases([source], {}, Quick(), RunOptions(tmp_path, score=True), progress)
+    run = predict_cases([source], {}, Quick(), PredictOptions(tmp_path, score=True), progress)
     assert run.interrupted
     assert progress.said == ["Interrupted at the first case. Run the same command again to resume."]

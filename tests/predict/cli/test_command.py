@@ -14,7 +14,7 @@ from PIL import Image
 from predict import run as running
 from predict.engines import find
 from predict.engines import open_engine as opening
-from predict.engines.engine import Decoded
+from predict.engines.engine import MaskLogits
 from predict.inputs.case import PromptedCase
 from tests.predict.cli.conftest import error_of, labels_in, segs_of
 from tests.predict.conftest import IMAGES, FakeEngine, box_of, read_ct, read_image, save_case
@@ -209,7 +209,7 @@ class Doubtful(FakeEngine):
 
     def decode(self, embedding, prompts):
         for place, decoded in enumerate(super().decode(embedding, prompts)):
-            yield Decoded(decoded.logits, decoded.iou * (0.9 - 0.3 * place))
+            yield MaskLogits(decoded.logits, decoded.iou * (0.9 - 0.3 * place))
 
 
 def test_objects_below_the_least_iou_are_not_drawn(predict, mixed, monkeypatch, tmp_path):
@@ -336,13 +336,13 @@ def test_no_module_of_the_inputs_needs_torch(mixed, tmp_path):
         "sys.meta_path.insert(0, Absent())\n"
         "import numpy as np\n"
         "import predict.engines.open_engine\n"
-        "from predict.engines.engine import Decoded\n"
+        "from predict.engines.engine import MaskLogits\n"
         "class Engine:\n"
         "    size, precision = 256, 'f32'\n"
         "    def embed(self, image):\n"
         "        return image\n"
         "    def decode(self, embedding, prompts):\n"
-        "        yield Decoded(np.ones((len(prompts), 256, 256), np.float32), np.ones(len(prompts), np.float32))\n"
+        "        yield MaskLogits(np.ones((len(prompts), 256, 256), np.float32), np.ones(len(prompts), np.float32))\n"
         "predict.engines.open_engine.open_engine = lambda *_, **__: (Engine(), ())\n"
         "from predict.cli.command import main\n"
         "main()\n"

@@ -18,7 +18,7 @@ from predict.cli import notices
 from predict.cli.cases import default_out
 from predict.cli.notices import click_warning, trade_off
 from predict.engines import open_engine as opening
-from predict.engines.engine import Decoded
+from predict.engines.engine import MaskLogits
 from predict.inputs.case import PromptedCase
 from predict.presets import DEFAULT_MODEL, PRESETS, UnseenScores
 from tests.predict.cli.conftest import error_of, labels_in, segs_of
@@ -52,7 +52,7 @@ class Blunt(FakeEngine):
         for x0, y0, x1, y1 in prompts.boxes.tolist():
             logits = np.full((1, 256, 256), -4, np.float32)
             logits[0, y0 : y1 + 1, x0 : x1 + 1] = 4
-            yield Decoded(logits, np.ones(1, np.float32))
+            yield MaskLogits(logits, np.ones(1, np.float32))
 
 
 @pytest.fixture
@@ -106,13 +106,13 @@ def run(*words, cwd=None):
 
 
 def test_the_version(predict):
-    assert predict("--version") == (0, f"predict (medcorpus {version('medcorpus')})\n", "")
+    assert predict("--version") == (0, f"medcorpus {version('medcorpus')}\n", "")
 
 
 def test_python_m_predict_beside_a_predict_py_of_the_users_own(tmp_path):
     (tmp_path / "predict.py").write_text("print('mine')\n")
-    assert run("-P", "-m", "predict", "--version", cwd=tmp_path).stdout.startswith("predict (medcorpus")
-    assert run("-m", "predict", "--version").stdout.startswith("predict (medcorpus")
+    assert run("-P", "-m", "predict", "--version", cwd=tmp_path).stdout.startswith("medcorpus ")
+    assert run("-m", "predict", "--version").stdout.startswith("medcorpus ")
     assert "python -P -m predict" in (Path(__file__).parents[3] / "docs" / "predict.md").read_text()
 
 

@@ -4,7 +4,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from predict.errors import Fault, InputError
+from predict.errors import CaseFault, InputError
 from predict.inputs.case import modality_of
 from predict.inputs.challenge import ChallengeFile
 from predict.inputs.input_options import InputOptions
@@ -69,7 +69,7 @@ def test_boxes_past_the_border_are_clipped_and_counted(dtype, tmp_path):
     assert case.boxes.tolist() == [[3, 4, 59, 39], [3, 4, 20, 30], [0, 0, 59, 39], [59, 0, 59, 9]]
     assert case.boxes.dtype == dtype
     assert [(note.kind, note.count) for note in case.notes] == [(NoteKind.CLIPPED, 3)]
-    with refused(Fault.BOX_OUTSIDE):
+    with refused(CaseFault.BOX_OUTSIDE):
         read_case(path, strict=True)
 
 
@@ -92,27 +92,27 @@ def test_every_shape_of_one_meaning_is_taken(channels, volume, tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "fault"),
     [
-        ({"image": IMAGE, "boxes": BOX}, Fault.KEYS),
-        ({"imgs": IMAGE}, Fault.KEYS),
-        ({"imgs": IMAGE / 255, "boxes": BOX}, Fault.RANGE),
-        ({"imgs": IMAGE.astype(np.int16) * 10, "boxes": BOX}, Fault.RANGE),
-        ({"imgs": IMAGE.astype(np.int16) - 1, "boxes": BOX}, Fault.RANGE),
-        ({"imgs": IMAGE > 3, "boxes": BOX}, Fault.RANGE),
-        ({"imgs": IMAGE[:, :0], "boxes": BOX}, Fault.FORM),
-        ({"imgs": IMAGE[..., :2], "boxes": BOX}, Fault.FORM),
-        ({"imgs": IMAGE[0, 0], "boxes": BOX}, Fault.FORM),
-        ({"imgs": IMAGE, "boxes": BOX[:0]}, Fault.NO_PROMPT),
-        ({"imgs": IMAGE, "boxes": np.zeros(0)}, Fault.NO_PROMPT),
-        ({"imgs": IMAGE, "boxes": BOX[:, :3]}, Fault.BOX_FORM),
-        ({"imgs": IMAGE, "boxes": BOX[None]}, Fault.BOX_FORM),
-        ({"imgs": IMAGE, "boxes": BOX.astype(str)}, Fault.BOX_FORM),
-        ({"imgs": IMAGE, "boxes": BOX * np.nan}, Fault.BOX_FORM),
-        ({"imgs": IMAGE, "boxes": BOX_3D}, Fault.BOX_FORM),
-        ({"imgs": IMAGE, "boxes": np.array([[60, 4, 60, 30]])}, Fault.BOX_OUTSIDE),
-        ({"imgs": IMAGE, "boxes": np.array([[-9, 4, -1, 30]])}, Fault.BOX_OUTSIDE),
-        ({"imgs": IMAGE, "boxes": np.array([[20, 4, 3, 30]])}, Fault.BOX_ORDER),
-        ({"imgs": IMAGE, "boxes": np.tile(BOX, (100_000, 1))}, Fault.BOX_COUNT),
-        ({"imgs": np.array([{}], object), "boxes": BOX}, Fault.UNREADABLE),
+        ({"image": IMAGE, "boxes": BOX}, CaseFault.KEYS),
+        ({"imgs": IMAGE}, CaseFault.KEYS),
+        ({"imgs": IMAGE / 255, "boxes": BOX}, CaseFault.RANGE),
+        ({"imgs": IMAGE.astype(np.int16) * 10, "boxes": BOX}, CaseFault.RANGE),
+        ({"imgs": IMAGE.astype(np.int16) - 1, "boxes": BOX}, CaseFault.RANGE),
+        ({"imgs": IMAGE > 3, "boxes": BOX}, CaseFault.RANGE),
+        ({"imgs": IMAGE[:, :0], "boxes": BOX}, CaseFault.FORM),
+        ({"imgs": IMAGE[..., :2], "boxes": BOX}, CaseFault.FORM),
+        ({"imgs": IMAGE[0, 0], "boxes": BOX}, CaseFault.FORM),
+        ({"imgs": IMAGE, "boxes": BOX[:0]}, CaseFault.NO_PROMPT),
+        ({"imgs": IMAGE, "boxes": np.zeros(0)}, CaseFault.NO_PROMPT),
+        ({"imgs": IMAGE, "boxes": BOX[:, :3]}, CaseFault.BOX_FORM),
+        ({"imgs": IMAGE, "boxes": BOX[None]}, CaseFault.BOX_FORM),
+        ({"imgs": IMAGE, "boxes": BOX.astype(str)}, CaseFault.BOX_FORM),
+        ({"imgs": IMAGE, "boxes": BOX * np.nan}, CaseFault.BOX_FORM),
+        ({"imgs": IMAGE, "boxes": BOX_3D}, CaseFault.BOX_FORM),
+        ({"imgs": IMAGE, "boxes": np.array([[60, 4, 60, 30]])}, CaseFault.BOX_OUTSIDE),
+        ({"imgs": IMAGE, "boxes": np.array([[-9, 4, -1, 30]])}, CaseFault.BOX_OUTSIDE),
+        ({"imgs": IMAGE, "boxes": np.array([[20, 4, 3, 30]])}, CaseFault.BOX_ORDER),
+        ({"imgs": IMAGE, "boxes": np.tile(BOX, (100_000, 1))}, CaseFault.BOX_COUNT),
+        ({"imgs": np.array([{}], object), "boxes": BOX}, CaseFault.UNREADABLE),
     ],
 )
 def test_bad_images_are_refused(arrays, fault, tmp_path):
@@ -129,11 +129,11 @@ def test_the_first_bad_boxes_are_named(tmp_path):
 @pytest.mark.parametrize(
     ("name", "boxes", "fault"),
     [
-        ("3DBox_CT_1", BOX, Fault.BOX_FORM),
-        ("case", BOX, Fault.FORM),  # (5, 40, 60) is not an image
-        ("3DBox_CT_1", np.array([[3, 4, 3, 20, 30, 1]]), Fault.BOX_ORDER),
-        ("3DBox_CT_1", np.array([[3, 4, 5, 20, 30, 5]]), Fault.BOX_OUTSIDE),
-        ("3DBox_CT_1", np.array([[3, 4, 1.5, 20, 30, 3]]), Fault.BOX_FORM),
+        ("3DBox_CT_1", BOX, CaseFault.BOX_FORM),
+        ("case", BOX, CaseFault.FORM),  # (5, 40, 60) is not an image
+        ("3DBox_CT_1", np.array([[3, 4, 3, 20, 30, 1]]), CaseFault.BOX_ORDER),
+        ("3DBox_CT_1", np.array([[3, 4, 5, 20, 30, 5]]), CaseFault.BOX_OUTSIDE),
+        ("3DBox_CT_1", np.array([[3, 4, 1.5, 20, 30, 3]]), CaseFault.BOX_FORM),
     ],
 )
 def test_bad_volumes_are_refused(name, boxes, fault, tmp_path):
@@ -145,7 +145,7 @@ def test_bad_volumes_are_refused(name, boxes, fault, tmp_path):
 def test_a_cut_off_file_is_refused(keep, tmp_path):
     path = save(tmp_path, imgs=IMAGE, boxes=BOX)
     path.write_bytes(path.read_bytes()[:keep])
-    with refused(Fault.UNREADABLE):
+    with refused(CaseFault.UNREADABLE):
         read_case(path)
 
 
@@ -154,7 +154,7 @@ def test_a_flipped_bit_is_found(tmp_path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 4
     path.write_bytes(content)
-    with refused(Fault.UNREADABLE):
+    with refused(CaseFault.UNREADABLE):
         read_case(path)
 
 
@@ -164,7 +164,7 @@ def test_a_flipped_pixel_is_found(tmp_path):
     content = bytearray(path.read_bytes())
     content[IMAGE.size // 2] ^= 4
     path.write_bytes(content)
-    with refused(Fault.UNREADABLE):
+    with refused(CaseFault.UNREADABLE):
         read_case(path)
 
 
@@ -174,7 +174,7 @@ def test_an_array_longer_than_its_header_is_refused(tmp_path):
     np.save(content, IMAGE)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("imgs.npy", content.getvalue() + b"more")
-    with refused(Fault.UNREADABLE):
+    with refused(CaseFault.UNREADABLE):
         read_case(path)
 
 
@@ -189,12 +189,12 @@ def test_a_claim_of_a_tebibyte_is_refused_before_it_is_allocated(tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("imgs.npy", header.getvalue())
         archive.writestr("boxes.npy", boxes.getvalue())
-    with refused(Fault.TOO_LARGE):
+    with refused(CaseFault.TOO_LARGE):
         read_case(path)
 
 
 def test_a_missing_file_is_refused(tmp_path):
-    with refused(Fault.UNREADABLE):
+    with refused(CaseFault.UNREADABLE):
         read_case(tmp_path / "2DBox_CT_0.npz")
 
 
@@ -238,15 +238,15 @@ def test_where_boxes_come_from_the_reference_its_labels_are_theirs(tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "options", "fault"),
     [
-        ({"boxes": BOX}, {"score": True}, Fault.NO_REFERENCE),
-        ({}, {"boxes_from_truth": True}, Fault.NO_REFERENCE),
-        ({"gts": GTS * 0}, {"boxes_from_truth": True}, Fault.NO_REFERENCE),
-        ({"gts": GTS.T}, {"boxes_from_truth": True}, Fault.LABEL_GRID),
-        ({"gts": GTS.T, "boxes": BOX}, {"score": True}, Fault.LABEL_GRID),
-        ({"gts": GTS / 2}, {"boxes_from_truth": True}, Fault.LABEL_FILE),
-        ({"gts": GTS.astype(np.int16) - 1}, {"boxes_from_truth": True}, Fault.LABEL_FILE),
-        ({"gts": GTS[0]}, {"boxes_from_truth": True}, Fault.LABEL_GRID),
-        ({"boxes": BOX}, {"boxes": {"2DBox_CT_1": NamedBoxes(BOX * 1.0, ("",))}}, Fault.PROMPT_TWICE),
+        ({"boxes": BOX}, {"score": True}, CaseFault.NO_REFERENCE),
+        ({}, {"boxes_from_truth": True}, CaseFault.NO_REFERENCE),
+        ({"gts": GTS * 0}, {"boxes_from_truth": True}, CaseFault.NO_REFERENCE),
+        ({"gts": GTS.T}, {"boxes_from_truth": True}, CaseFault.LABEL_GRID),
+        ({"gts": GTS.T, "boxes": BOX}, {"score": True}, CaseFault.LABEL_GRID),
+        ({"gts": GTS / 2}, {"boxes_from_truth": True}, CaseFault.LABEL_FILE),
+        ({"gts": GTS.astype(np.int16) - 1}, {"boxes_from_truth": True}, CaseFault.LABEL_FILE),
+        ({"gts": GTS[0]}, {"boxes_from_truth": True}, CaseFault.LABEL_GRID),
+        ({"boxes": BOX}, {"boxes": {"2DBox_CT_1": NamedBoxes(BOX * 1.0, ("",))}}, CaseFault.PROMPT_TWICE),
     ],
 )
 def test_a_reference_that_does_not_fit_is_refused(arrays, options, fault, tmp_path):
@@ -263,7 +263,7 @@ def test_a_volume_without_spacing_is_scored_in_voxels(tmp_path):
 @pytest.mark.parametrize("spacing", [np.ones(2), np.zeros(3), np.array([1, 1, np.nan])])
 def test_a_spacing_that_is_none_is_refused(spacing, tmp_path):
     path = save(tmp_path, "3DBox_MR_1", imgs=VOLUME, boxes=BOX_3D, gts=GTS_3D, spacing=spacing)
-    with refused(Fault.GEOMETRY):
+    with refused(CaseFault.GEOMETRY):
         read_case(path, score=True)
     assert read_case(path).spacing is None
 

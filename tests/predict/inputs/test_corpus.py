@@ -7,7 +7,7 @@ import numpy as np
 
 from catalog.pixels import PixelReader
 from catalog.samples import load_samples
-from predict.errors import Fault
+from predict.errors import CaseFault
 from predict.inputs.corpus import COLUMNS, corpus_images
 from tests.predict.conftest import refused
 from train.scoring import references
@@ -61,7 +61,7 @@ def test_boxes_and_spacing_are_those_of_train_evaluate(corpora):
 
 def test_missing_pixels_fail_the_case_alone(corpora, tmp_path):
     source = replace(images(corpora["png"])[0], pixels=PixelReader(tmp_path))
-    with refused(Fault.UNREADABLE):
+    with refused(CaseFault.UNREADABLE):
         source.read()
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk  # noqa: N813
 
-from predict.errors import Fault, FolderError, OptionError
+from predict.errors import CaseFault, FolderError, UsageError
 from predict.inputs.challenge import ChallengeFile
 from predict.inputs.folder import find_cases
 from predict.inputs.input_options import InputOptions
@@ -76,7 +77,7 @@ def test_one_file_is_a_case(tmp_path):
     found = find_cases(tmp_path / "b.png", InputOptions(), BOX)
     assert names(found) == ["b"]
     assert found.sources[0].options.boxes == {"b": BOX}
-    with pytest.raises(OptionError):
+    with pytest.raises(UsageError):
         find_cases(tmp_path, InputOptions(), BOX)
 
 
@@ -89,7 +90,7 @@ def test_a_clash_of_results_fails_that_pair_alone(tmp_path):
     touch(tmp_path, "a.png", "a.jpg", "b.png", "c.nii", "c.nii.gz")
     found = find_cases(tmp_path, InputOptions())
     assert names(found) == ["b"]
-    assert codes(found) == dict.fromkeys(("a.jpg", "a.png", "c.nii", "c.nii.gz"), Fault.CLASH)
+    assert codes(found) == dict.fromkeys(("a.jpg", "a.png", "c.nii", "c.nii.gz"), CaseFault.CLASH)
     assert "a.jpg and a.png" in str(found.failed["a.png"])
 
 
@@ -113,7 +114,7 @@ def test_a_picture_beside_a_scan_stays_where_it_has_prompts(tmp_path):
     ]  # fmt: skip
     assert names(find_cases(tmp_path, InputOptions(points={"a": POINTS}))) == ["a.nii.gz", "a.png"]
     ambiguous = find_cases(tmp_path, InputOptions(boxes={"a": BOX}))
-    assert codes(ambiguous) == {"a": Fault.AMBIGUOUS}
+    assert codes(ambiguous) == {"a": CaseFault.AMBIGUOUS}
 
 
 @pytest.mark.parametrize(
@@ -127,17 +128,17 @@ def test_a_picture_beside_a_scan_stays_where_it_has_prompts(tmp_path):
         ("/somewhere/else/p2/scan.nii.gz", "p2/scan"),
         ("lone.png", "p2/lone"),
         ("lone", "p2/lone"),
-        ("scan.nii.gz", Fault.AMBIGUOUS),
-        ("scan", Fault.AMBIGUOUS),
-        ("p3/scan", Fault.MISSING),
-        ("other/lone.png", Fault.MISSING),
-        ("p1/scan.png", Fault.MISSING),
+        ("scan.nii.gz", CaseFault.AMBIGUOUS),
+        ("scan", CaseFault.AMBIGUOUS),
+        ("p3/scan", CaseFault.MISSING),
+        ("other/lone.png", CaseFault.MISSING),
+        ("p1/scan.png", CaseFault.MISSING),
     ],
 )
 def test_what_a_name_in_the_file_of_boxes_means(word, case, tmp_path):
     touch(tmp_path, "p1/scan.nii.gz", "p2/scan.nii.gz", "p2/lone.png")
     found = find_cases(tmp_path, InputOptions(boxes={word: BOX}, points={word: POINTS}))
-    if isinstance(case, Fault):
+    if isinstance(case, CaseFault):
         assert codes(found) == {word: case}
         assert len(found.sources) == 3
     else:
@@ -149,7 +150,7 @@ def test_two_names_of_one_image_fail_it_alone(tmp_path):
     touch(tmp_path, "a.png", "b.png")
     found = find_cases(tmp_path, InputOptions(boxes={"a": BOX, "a.png": BOX}))
     assert names(found) == ["b"]
-    assert codes(found) == {"a": Fault.PROMPT_TWICE}
+    assert codes(found) == {"a": CaseFault.PROMPT_TWICE}
 
 
 @pytest.mark.parametrize(("stored", "written"), [("NFD", "NFC"), ("NFC", "NFD"), ("NFD", "NFD")])
@@ -170,7 +171,7 @@ def test_label_folders_have_the_same_sub_folders(tmp_path):
     folder = LabelFolder(tmp_path)
     assert folder.find("p1/scan", (".nii.gz", ".nii", ".mha")) == tmp_path / "p1/scan.nii.gz"
     assert folder.find("scan", (".nii.gz",)) is None
-    with refused(Fault.LABEL_FILE):
+    with refused(CaseFault.LABEL_FILE):
         folder.find("p2/scan", (".nii", ".mha"))
 
 
@@ -186,7 +187,7 @@ def test_dicom_is_named(tmp_path):
     touch(tmp_path, "p2/x.dcm")
     found = find_cases(tmp_path, InputOptions())
     assert names(found) == ["a"]
-    assert codes(found) == {"p1 (DICOM)": Fault.FORMAT, "p2 (DICOM)": Fault.FORMAT}
+    assert codes(found) == {"p1 (DICOM)": CaseFault.FORMAT, "p2 (DICOM)": CaseFault.FORMAT}
     assert "3 DICOM files" in str(found.failed["p1 (DICOM)"])
     (tmp_path / "a.png").unlink()
     for place in (tmp_path, tmp_path / "p1" / "IM0"):
@@ -209,9 +210,9 @@ def test_a_folder_without_cases_says_what_it_holds(tmp_path):
 
 
 def test_fingerprints_change_with_files_prompts_and_options(tmp_path):
-    touch(tmp_path / "cases", "a.png", "b.mhd", "b.raw")
+    touch(tmp_path / "cases", "a.png")
     touch(tmp_path / "truth", "a.png")
-    (tmp_path / "cases/b.mhd").write_text("NDims = 3\nElementDataFile = b.raw\n")
+    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((2, 3, 4), np.uint8)), str(tmp_path / "cases/b.mhd"))
 
     def prints(**options):
         return [source.fingerprint() for source in find_cases(tmp_path / "cases", InputOptions(**options)).sources]

@@ -141,7 +141,7 @@ def test_a_bomb_is_refused_before_it_is_inflated(place, monkeypatch):
     monkeypatch.setattr(npz.isal_zlib, "crc32", lambda piece, crc=0: inflated.append(len(piece)) or crc32(piece, crc))
     monkeypatch.setattr(npz, "MOST_BYTES", 1 << 20)
     zipped(place, npy(np.zeros(1 << 24, np.uint8)))
-    with pytest.raises(InputError, match=r"16 MB; at most .* are read"):
+    with pytest.raises(InputError, match=r"16 MB; at most 1 MB are read"):
         read_arrays(place, ("a",))
     zipped(place, npy(BOXES) + bytes(1 << 24))
     with pytest.raises(InputError, match="longer than its header says"):

@@ -10,7 +10,7 @@ from nibabel.orientations import axcodes2ornt, ornt_transform
 
 from curate.imaging.volume import frame_of
 from curate.imaging.window import MINMAX, MINMAX_SLICE, NONE, parse_window
-from predict.errors import Fault
+from predict.errors import CaseFault
 from predict.inputs.input_options import InputOptions
 from predict.inputs.label_files import LabelFolder
 from predict.inputs.scan_geometry import ScanGeometry
@@ -273,10 +273,10 @@ def scan_with(tmp_path, box, order="RAS"):
         ([2, 3, 4, 8, 9, 4], "RAS", None),  # one slice
         ([4, 2, 3, 4, 8, 9], "SRA", None),  # one slice, in the file's own first axis
         ([4, 2, 3, 4, 8, 8], "RAS", None),  # one voxel wide
-        ([2, 3, 5, 8, 9, 4], "RAS", Fault.BOX_ORDER),
-        ([2, 3, 9, 8, 9, 9], "RAS", Fault.BOX_OUTSIDE),
-        ([2, 3, 1.5, 8, 9, 4], "RAS", Fault.BOX_FORM),
-        ([2, 3, 8, 9], "RAS", Fault.BOX_FORM),
+        ([2, 3, 5, 8, 9, 4], "RAS", CaseFault.BOX_ORDER),
+        ([2, 3, 9, 8, 9, 9], "RAS", CaseFault.BOX_OUTSIDE),
+        ([2, 3, 1.5, 8, 9, 4], "RAS", CaseFault.BOX_FORM),
+        ([2, 3, 8, 9], "RAS", CaseFault.BOX_FORM),
     ],
 )
 def test_boxes_of_scans_are_checked_in_the_axes_of_the_file(box, order, fault, tmp_path):
@@ -297,16 +297,16 @@ def test_boxes_past_the_border_are_clipped_in_the_file(order, tmp_path):
 
 
 def test_a_scan_without_prompts_is_refused(tmp_path):
-    with refused(Fault.NO_PROMPT):
+    with refused(CaseFault.NO_PROMPT):
         ScanFile.from_path(save(tmp_path, stored("RAS"))).read()
-    with refused(Fault.BOX_FORM):
+    with refused(CaseFault.BOX_FORM):
         ScanFile.from_path(save(tmp_path, stored("RAS")), InputOptions(whole=True)).read()
 
 
 def test_points_prompt_images_alone(tmp_path):
     boxes = {"a": NamedBoxes(np.array([[2, 3, 1, 8, 9, 4.0]]), ("",))}
     options = InputOptions(boxes=boxes, points={"a": np.array([[1, 2, 3, 1.0]])})
-    with refused(Fault.BOX_FORM):
+    with refused(CaseFault.BOX_FORM):
         ScanFile.from_path(save(tmp_path, stored("RAS")), options).read()
 
 
@@ -314,17 +314,17 @@ def test_points_prompt_images_alone(tmp_path):
 def test_cut_off_files_are_refused(keep, tmp_path):
     path = save(tmp_path, stored("RAS"))
     path.write_bytes(path.read_bytes()[:keep])
-    with refused(Fault.UNREADABLE):
+    with refused(CaseFault.UNREADABLE):
         ScanFile.from_path(path).read()
 
 
 def test_several_volumes_or_channels_are_refused(tmp_path):
     path = save(tmp_path, nib.Nifti1Image(np.stack([VOXELS] * 2, -1), AFFINE))
-    with refused(Fault.CHANNELS):
+    with refused(CaseFault.CHANNELS):
         ScanFile.from_path(path).read()
     vector = sitk.GetImageFromArray(np.zeros((4, 5, 3), np.uint8), isVector=True)
     sitk.WriteImage(vector, str(tmp_path / "b.mha"))
-    with refused(Fault.CHANNELS):
+    with refused(CaseFault.CHANNELS):
         ScanFile.from_path(tmp_path / "b.mha").read()
 
 
@@ -354,13 +354,13 @@ def test_voxels_that_are_not_finite_are_named_and_belong_to_no_object(window, or
         low, high = np.percentile(finite[finite != 0], [0.5, 99.5])
         expected = np.floor(np.clip((turned.astype(float) - low) / (high - low) * 255, 0, 255) + 0.5)
         np.testing.assert_array_equal(case.pixels[~case.unknown], expected[~case.unknown])
-    with refused(Fault.NOT_FINITE):
+    with refused(CaseFault.NOT_FINITE):
         ScanFile.from_path(path, InputOptions(boxes={"a": BOX}, strict=True)).read()
 
 
 def test_a_scan_without_any_finite_voxel_is_refused(tmp_path):
     path = save(tmp_path, nib.Nifti1Image(np.full((4, 5, 6), np.nan, np.float32), AFFINE))
-    with refused(Fault.NOT_FINITE):
+    with refused(CaseFault.NOT_FINITE):
         ScanFile.from_path(path, InputOptions(boxes={"a": BOX})).read()
 
 
@@ -389,9 +389,9 @@ def test_a_reference_on_another_grid_is_refused(tmp_path):
     (tmp_path / "truth").mkdir()
     path = save(tmp_path, stored("RAS"))
     for image, fault in (
-        (stored("LAS", TRUTH), Fault.LABEL_GRID),
-        (nib.Nifti1Image(TRUTH[1:], AFFINE), Fault.LABEL_GRID),
-        (nib.Nifti1Image(TRUTH * np.float32(0.5), AFFINE), Fault.LABEL_FILE),
+        (stored("LAS", TRUTH), CaseFault.LABEL_GRID),
+        (nib.Nifti1Image(TRUTH[1:], AFFINE), CaseFault.LABEL_GRID),
+        (nib.Nifti1Image(TRUTH * np.float32(0.5), AFFINE), CaseFault.LABEL_FILE),
     ):
         save(tmp_path / "truth", image)
         with refused(fault):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.ndimage import find_objects
 
-from predict.errors import Fault
+from predict.errors import CaseFault
 from predict.inputs.truth import boxes_of, numbered, order_fault
 from tests.predict.conftest import refused
 
@@ -49,7 +49,7 @@ def test_many_instances_are_numbered_in_16_bits():
     truth = np.arange(400, dtype=np.int32).reshape(20, 20) * 3
     labels = numbered(truth)
     assert (labels.dtype, labels.max()) == (np.uint16, 399)
-    with refused(Fault.BOX_COUNT):
+    with refused(CaseFault.BOX_COUNT):
         numbered(np.arange(70001).reshape(1, -1))
 
 

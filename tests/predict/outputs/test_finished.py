@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from catalog.errors import OutputError
-from predict.errors import Fault
+from predict.errors import CaseFault
 from predict.inputs.walk import JOURNAL
 from predict.notes import Note, NoteKind
 from predict.outputs.finished import FinishedCases
@@ -79,7 +79,7 @@ def test_a_file_of_the_users_own_is_not_overwritten(tmp_path):
     (tmp_path / "b.png").write_bytes(b"drawn by hand")
     remaining = FinishedCases(tmp_path, ("s",)).remaining([A, B])
     assert names(remaining) == (["p/a"], [], ["b"])
-    assert remaining.refused["b"].fault == Fault.NOT_OURS
+    assert remaining.refused["b"].fault == CaseFault.NOT_OURS
     assert names(FinishedCases(tmp_path, ("s",)).remaining([A, B], overwrite=True)) == (["p/a", "b"], [], [])
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from predict.cli.score_table import print_scores
-from predict.errors import Fault, InputError
+from predict.errors import CaseFault, InputError
 from predict.inputs.case import PromptedCase
 from predict.notes import Note, NoteKind
 from predict.outputs.objects_table import objects_table
@@ -39,7 +39,7 @@ def test_means_are_those_of_train_scores():
 def test_json_has_the_agreed_keys_and_no_nan():
     notes = {"ct.png": Note(NoteKind.LEFT_OUT, "left out")}
     outcomes = [*OUTCOMES, outcome("f", "CT", 1.0, notes=(Note(NoteKind.CLIPPED, "3 boxes", 3),), hidden=(4, 0))]
-    summary = to_json(outcomes, {"e": InputError(Fault.NO_PROMPT, "no boxes")}, "bf16", 2, notes)
+    summary = to_json(outcomes, {"e": InputError(CaseFault.NO_PROMPT, "no boxes")}, "bf16", 2, notes)
     told = json.loads(json.dumps(summary, allow_nan=False))
     assert set(told) == {"cases", "mean", "by", "failed", "notes", "finished_before", "precision"}
     agreed = {"name", "modality", "dsc", "nsd", "dsc_cvpr24", "nsd_cvpr24", "seconds", "boxes"}

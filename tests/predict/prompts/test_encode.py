@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from predict.engines.engine import Decoded, Prompts
+from predict.engines.engine import MaskLogits, Prompts
 from predict.inputs.case import PromptedCase
 from predict.prepare import fit_to
 from predict.prompts.encode import SURE, object_prompts
@@ -88,7 +88,7 @@ class Around:
             logits = np.full((len(part), 256, 256), -5, np.float32)
             for row, (x, y) in zip(logits, places.astype(int), strict=True):
                 row[y : y + 20, x : x + 20] = 5
-            yield Decoded(logits, (places[:, 0] / 256).astype(np.float32))
+            yield MaskLogits(logits, (places[:, 0] / 256).astype(np.float32))
 
 
 def test_every_object_is_drawn_under_its_own_label():

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from predict.errors import OptionError, PromptError
+from predict.errors import PromptError, UsageError
 from predict.prompts.tables import parse_boxes, read_boxes, read_points
 
 
@@ -156,5 +156,5 @@ def test_boxes_as_typed():
     assert parse_boxes(["1,2,3,4.5", " 5, 6,7,8"]).boxes.tolist() == [[1, 2, 3, 4.5], [5, 6, 7, 8]]
     assert parse_boxes(["1,2,3,4,5,6"]).boxes.shape == (1, 6)
     for wrong in (["1,2,3"], ["1;2;3;4"], ["a,b,c,d"], [""], ["1,2,3,4", "1,2,3,4,5,6"]):
-        with pytest.raises(OptionError):
+        with pytest.raises(UsageError):
             parse_boxes(wrong)

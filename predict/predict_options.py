@@ -12,7 +12,7 @@ Overlaps = Literal["smallest", "last", "layers"]
 
 
 @dataclass(frozen=True)
-class RunOptions:
+class PredictOptions:
     """The options of a run.
 
     out: The folder of labels.
